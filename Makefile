@@ -1,0 +1,45 @@
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := OMP_NUM_THREADS=2 $(BIN)
+READY := .venv/ready
+
+.PHONY: install demo serve test test-long check format lock clean
+
+demo: install  ## simulate a company, learn from it, score it, serve it
+	$(RUN)/goldpan demo $(ARGS)
+
+install: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Found $$($(PYTHON) --version); expected Python 3.11 or newer. Say which: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+serve: install  ## serve what was promoted and scored
+	$(RUN)/goldpan serve $(ARGS)
+
+test: install  ## everything a newcomer should see pass
+	$(RUN)/python -m pytest -m "not slow" $(ARGS)
+
+test-long: install  ## the same with the long campaigns
+	$(RUN)/python -m pytest $(ARGS)
+
+check: install  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: install  ## resolve the dependencies again, newest first
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--quiet --output-file requirements.lock
+
+clean:  ## remove what was made, not what was installed
+	rm -rf workspace .mypy_cache .ruff_cache .pytest_cache .hypothesis

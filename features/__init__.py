@@ -1,0 +1,1 @@
+"""Events and time: from raw files to the feature table. Knows no models."""

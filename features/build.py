@@ -1,0 +1,299 @@
+"""Observations → the feature table. The only way features are made.
+
+For training, nightly scoring and online use, a feature of an account is what is computed here.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features import lake, rollups
+from features.algebra import Expression, PeerRank
+from features.catalog import catalogue
+from features.declare import Feature
+from features.errors import InputError, NotReadyError
+from features.events import CONTRACT
+from features.facts import CONTEXT, Records, facts, populations
+from features.progress import Progress, silent
+from features.settings import Settings
+from features.sql import Rollups, compile_expression, leaves, peer_ranks, peer_values
+from features.windows import POINT
+from features.workspace import Workspace, publish_folder, publish_json
+
+CHUNK_POINTS = 100_000
+MEMORY = "2GB"
+Known = Callable[[ibis.Table, Records, Settings], ibis.Table]
+
+
+def build(
+    workspace: Workspace,
+    settings: Settings,
+    observations: pd.DataFrame,
+    *,
+    out: Path,
+    progress: Progress = silent,
+) -> Path:
+    """Write the feature table of the observations to `out` (Parquet) and return its path.
+
+    In: `observations` with `account_id` and `as_of` (a date: midnight UTC, exclusive). Out: one row
+    per distinct observation, sorted by account and date: account_id, as_of, the context columns of
+    `features.facts.CONTEXT`, then the catalogue's features (float32; categories as text).
+
+    Raises NotReadyError when nothing was ingested, InputError when there is nothing to observe.
+    """
+    points = _points(observations)
+    made = ensure_rollups(workspace, settings, progress=progress)
+    features = catalogue(settings).features
+    staged = out.with_name(f".{out.name}.part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with closing(Session(workspace, settings, made)) as session:
+        rows = _rows(session, features, _panel(workspace, points), progress)
+        ranked = _ranked(session, features, rows)
+        with pq.ParquetWriter(staged, table_schema(features), write_page_checksum=True) as sink:
+            for chunk in chunks(points, CHUNK_POINTS):
+                sink.write_table(_finished(session, features, ranked, chunk))
+    staged.replace(out)
+    return out
+
+
+def connect(workspace: Workspace, settings: Settings) -> Any:
+    """An ibis connection to DuckDB with its threads, memory and spill folder set."""
+    return ibis.duckdb.connect(
+        threads=settings.training.threads,
+        memory_limit=MEMORY,
+        temp_directory=str(workspace.tmp / "duckdb"),
+        preserve_insertion_order=False,
+    )
+
+
+def ensure_rollups(
+    workspace: Workspace, settings: Settings, *, progress: Progress = silent
+) -> Path:
+    """Make the rollups of the lake's events unless they are those of its current version."""
+    version = lake.table_version(workspace, "events")
+    if version < 0:
+        raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
+    stamp = {"events": version, "meaning": rollups.meaning(settings)}
+    folder = workspace.rollups
+    if (folder / "stamp.json").is_file() and json.loads(
+        (folder / "stamp.json").read_text()
+    ) == stamp:
+        return folder
+    progress(0, 0, "rolling up events")
+    con = connect(workspace, settings)
+    with publish_folder(folder) as staged:
+        rollups.write_rollups(con, lake.table_files(workspace, "events"), staged, settings)
+        publish_json(staged / "stamp.json", stamp)
+    con.disconnect()
+    return folder
+
+
+def chunks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
+    """Whole accounts at a time, about `size` rows each; `points` is sorted by account."""
+    if points.empty:
+        return
+    block = points.groupby("account_id", sort=False).ngroup().to_numpy()
+    starts = [0]
+    for row in range(size, len(points), size):
+        starts.append(int(block.searchsorted(block[row], side="left")))
+    bounds = sorted({*starts, len(points)})
+    for low, high in pairwise(bounds):
+        yield points.iloc[low:high]
+
+
+def _points(observations: pd.DataFrame) -> pd.DataFrame:
+    if observations.empty:
+        raise InputError(
+            "no observations", expected="at least one (account_id, as_of)",
+            do="Check that accounts signed up before the last event.",
+        )  # fmt: skip
+    day = pd.to_datetime(observations["as_of"]).to_numpy().astype("datetime64[D]").astype("int64")
+    points = pd.DataFrame({"account_id": observations["account_id"].to_numpy(), "as_of_day": day})
+    return points.drop_duplicates().sort_values(POINT, ignore_index=True)
+
+
+class Session:
+    """One build: a connection to DuckDB, what it reads, and the tables it keeps for a while."""
+
+    def __init__(self, workspace: Workspace, settings: Settings, folder: Path) -> None:
+        self.workspace, self.settings, self.rollups = workspace, settings, folder
+        self.con = connect(workspace, settings)
+        self.events = use_events(
+            self.con.read_parquet(folder / "account_event_day.parquet"), settings
+        )
+        self._kept: list[str] = []
+        self._lasting: set[str] = set()
+
+    def keep(self, table: ibis.Table) -> ibis.Table:
+        """Compute a table once, until `forget`."""
+        name = f"kept_{len(self._kept)}"
+        self._kept.append(name)
+        return self.con.create_table(name, table, temp=True, overwrite=True)
+
+    def add(self, name: str, table: ibis.Table) -> None:
+        """Append rows to a table that lives as long as the session."""
+        if name in self._lasting:
+            self.con.insert(name, table)
+        else:
+            self.con.create_table(name, table, temp=True)
+            self._lasting.add(name)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.con.disconnect()
+
+    def forget(self) -> None:
+        """Drop the kept tables."""
+        for name in self._kept:
+            self.con.drop_table(name, force=True)
+        self._kept.clear()
+
+    def register(self, points: pd.DataFrame) -> ibis.Table:
+        """A frame as a table that lives until `forget`."""
+        arrow = pa.Table.from_pandas(points, preserve_index=False)
+        return self.keep(ibis.memtable(arrow))
+
+    def parts(self, chunk: pd.DataFrame, wanted: list[Expression]) -> ibis.Table:
+        """The leaves of `wanted` and all facts, one row a point of the chunk."""
+        return self._parts(chunk, wanted, facts)
+
+    def standing(self, chunk: pd.DataFrame, ranked: list[Expression]) -> ibis.Table:
+        """The leaves of `ranked` and the population, for points that are only compared with."""
+        return self._parts(chunk, ranked, populations)
+
+    def _parts(self, chunk: pd.DataFrame, wanted: list[Expression], known: Known) -> ibis.Table:
+        low, high = chunk["account_id"].iloc[0], chunk["account_id"].iloc[-1]
+
+        def mine(table: ibis.Table) -> ibis.Table:
+            return table.filter((table.account_id >= low) & (table.account_id <= high))
+
+        points = self.register(chunk)
+        daily = {
+            name: mine(self.con.read_parquet(self.rollups / f"{name}.parquet"))
+            for name in ("account_day", "account_event_day", "user_day")
+        }
+        tables = {name: mine(self._table(name)) for name in ("accounts", "users", "subscriptions")}
+        records = Records(**tables, account_event_day=daily["account_event_day"])
+        profile = self.keep(known(points, records, self.settings))
+        return self.keep(leaves(wanted, points, Rollups(**daily), profile, self.events, self.keep))
+
+    def _table(self, name: str) -> ibis.Table:
+        files = lake.table_files(self.workspace, name)
+        if files:
+            return self.con.read_parquet(files)
+        return ibis.memtable(CONTRACT[name].schema().empty_table())
+
+
+def use_events(by_event: ibis.Table, settings: Settings) -> dict[str, list[str]]:
+    """The events that the keys `feature` and `core` cover."""
+    declared = settings.events
+    if declared.features:
+        features = list(declared.features)
+    else:
+        quiet = {*declared.passive, *declared.notifications_shown}
+        seen = by_event.select("event").distinct().to_pyarrow()["event"].to_pylist()
+        features = sorted(set(seen) - quiet)
+    return {"feature": features, "core": list(declared.core_use_cases)}
+
+
+def _panel(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
+    """Every account on every day on which anyone is observed, from its sign-up on.
+
+    Peers are ranked among these; `observed` marks the rows that were asked for.
+    """
+    accounts = lake.read_table(workspace, "accounts").select(["account_id", "created_at"])
+    created = accounts.to_pandas().groupby("account_id")["created_at"].min()
+    born = pd.DataFrame({"account_id": created.index, "born": _day_number(created)})
+    alive = born.merge(points[["as_of_day"]].drop_duplicates(), how="cross")
+    alive = alive[alive["born"] < alive["as_of_day"]][POINT]
+    both = alive.merge(points.assign(observed=True), on=POINT, how="outer")
+    both["observed"] = both["observed"].notna()
+    return both.sort_values(POINT, ignore_index=True)
+
+
+def _day_number(times: pd.Series) -> Any:
+    """Whole days since 1970-01-01 UTC."""
+    return times.dt.tz_convert(None).to_numpy().astype("datetime64[D]").astype("int64")
+
+
+def _rows(
+    session: Session, features: Sequence[Feature], panel: pd.DataFrame, progress: Progress
+) -> ibis.Table:
+    """Compute the panel: table `panel` (what is ranked), and the rows asked for, unranked.
+
+    Where most of the panel is observed, as on a calendar grid, both come from one pass; where few
+    are, the rest of the panel is only ranked.
+    """
+    own = [f for f in features if not _ranks_in(f)]
+    peers = [e for f in features for e in _ranks_in(f)]
+    ranked, every = [r.of for r in peers], [f.expression for f in features]
+    done = 0
+    for chunk in chunks(panel, CHUNK_POINTS):
+        observed = chunk.loc[chunk["observed"], POINT]
+        both = 2 * len(observed) >= len(chunk)
+        parts = (
+            session.parts(chunk[POINT], every) if both else session.standing(chunk[POINT], ranked)
+        )
+        session.add("panel", peer_values(parts, peers))
+        if both:
+            session.add("rows", _known(own, parts.semi_join(session.register(observed), POINT)))
+        elif len(observed):
+            session.add("rows", _known(own, session.parts(observed, every)))
+        session.forget()
+        done += len(chunk)
+        progress(done, len(panel), "as known then")
+    return session.con.table("rows")
+
+
+def _ranks_in(feature: Feature) -> list[PeerRank]:
+    return [e for e in feature.expression.walk() if isinstance(e, PeerRank)]
+
+
+def _known(features: Sequence[Feature], parts: ibis.Table) -> ibis.Table:
+    """Context and features that need no peers."""
+    columns = {f.name: _stored(f, compile_expression(f.expression, parts)) for f in features}
+    return parts.select(*POINT, **{c: parts[c] for c in CONTEXT}, **columns)
+
+
+def _stored(feature: Feature, value: Any) -> Any:
+    return value.cast("string") if feature.categorical else value.cast("float32")
+
+
+def _ranked(session: Session, features: Sequence[Feature], rows: ibis.Table) -> ibis.Table:
+    """The rows with their standing among peers."""
+    peers = [e for f in features for e in _ranks_in(f)]
+    ranks = session.keep(peer_ranks(session.con.table("panel"), rows.select(*POINT), peers))
+    joined = rows.join(ranks, POINT)
+    columns = {
+        f.name: _stored(f, compile_expression(f.expression, joined))
+        for f in features
+        if _ranks_in(f)
+    }
+    return joined.mutate(**columns)
+
+
+def _finished(
+    session: Session, features: Sequence[Feature], ranked: ibis.Table, chunk: pd.DataFrame
+) -> pa.Table:
+    """The feature table's rows of one chunk, in its order and types."""
+    low, high = chunk["account_id"].iloc[0], chunk["account_id"].iloc[-1]
+    mine = ranked.filter((ranked.account_id >= low) & (ranked.account_id <= high))
+    dated = mine.mutate(as_of=ibis.literal(date(1970, 1, 1)) + mine.as_of_day.as_interval("D"))
+    arrow = dated.order_by(["account_id", "as_of"]).to_pyarrow()
+    return arrow.select(table_schema(features).names).cast(table_schema(features))
+
+
+def table_schema(features: Sequence[Feature]) -> pa.Schema:
+    """The Arrow schema of the feature table."""
+    fields = [("account_id", pa.string()), ("as_of", pa.date32()), *CONTEXT.items()]
+    fields += [(f.name, pa.string() if f.categorical else pa.float32()) for f in features]
+    return pa.schema(fields)

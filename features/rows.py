@@ -1,0 +1,98 @@
+"""Rows as readers hand them on, and what all readers share."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import InputError
+
+TEXT_ROWS = 65_536
+TEXT_LENGTH = 32_000_000
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A row that is no row: where it begins, why, and its text."""
+
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a file; `lines` says where each begins (Parquet: its number), from 1.
+
+    `texts` holds the rows as they stood, for a format where the columns do not hold everything.
+    """
+
+    table: pa.Table
+    lines: list[int]
+    unreadable: list[Unreadable] = field(default_factory=list)
+    texts: list[str] | None = None
+
+    @property
+    def seen(self) -> int:
+        """How many rows these are, the unreadable ones too."""
+        return len(self.lines) + len(self.unreadable)
+
+
+class Reader(Protocol):
+    """One file; `schema` is None when it has not so much as a header.
+
+    `total` is how many rows it has, 0 when only its end can tell.
+    """
+
+    schema: pa.Schema | None
+    total: int
+
+    def rows(self) -> Iterator[Rows]:
+        """The file from its beginning, in batches."""
+
+
+class readable:  # noqa: N801 - used as a verb: with readable(path)
+    """Turns what a damaged file raises into an InputError that names it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Name the file in the error."""
+        if isinstance(error, OSError | EOFError | zlib.error | pa.ArrowException):
+            raise InputError(
+                f"{self.path}, which cannot be read: {error}",
+                expected="a whole, undamaged file",
+                do="Fetch it again; nothing of it was stored.",
+            ) from error
+
+
+def empty_is_null(column: pa.Array) -> pa.Array:
+    """A text column whose empty texts are null."""
+    return pc.if_else(pc.not_equal(column, ""), column, pa.scalar(None, pa.string()))
+
+
+def sound(text: str) -> bool:
+    """Whether text can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def binary(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked if it is gzip; UTF-16 is refused."""
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    if start in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{path} in UTF-16", expected="UTF-8", do="Save the file as UTF-8.")
+    return gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")  # type: ignore[return-value]

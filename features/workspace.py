@@ -1,0 +1,106 @@
+"""Where a run keeps what it makes, and how a file appears there: whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one workspace; nothing is written outside `root`."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """What `goldpan simulate` writes."""
+        return self.root / "raw"
+
+    @property
+    def lake(self) -> Path:
+        """The Delta tables."""
+        return self.root / "lake"
+
+    @property
+    def rollups(self) -> Path:
+        """Daily sums of the events."""
+        return self.root / "rollups"
+
+    @property
+    def features(self) -> Path:
+        """The feature table of the training observations."""
+        return self.root / "features"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's SQLite store and its artefacts."""
+        return self.root / "mlflow"
+
+    @property
+    def bundles(self) -> Path:
+        """The promoted models: `<name>/<version>/` and the pointer `<name>/current`."""
+        return self.root / "bundles"
+
+    @property
+    def scores(self) -> Path:
+        """The scored accounts: `<version>/` and the pointer `current`."""
+        return self.root / "scores"
+
+    @property
+    def tmp(self) -> Path:
+        """Half-made files; anything here may be deleted when nothing runs."""
+        path = self.root / "tmp"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+@contextmanager
+def publish_folder(final: Path) -> Iterator[Path]:
+    """Yield a folder to fill; it takes the name `final` when the block ends without an error.
+
+    A reader sees the former folder or the new one, never a half-made one. A folder left by a
+    killed run is removed by the next.
+    """
+    staged = final.with_name(f".{final.name}.part")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    yield staged
+    for path in staged.rglob("*"):
+        if path.is_file():
+            _sync(path)
+    _sync(staged)
+    retired = final.with_name(f".{final.name}.old")
+    shutil.rmtree(retired, ignore_errors=True)
+    if final.exists():
+        final.rename(retired)
+    staged.rename(final)
+    _sync(final.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def publish_text(final: Path, text: str) -> None:
+    """Write `text` to `final` so that a reader sees the former text or all of the new one."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged = final.with_name(f".{final.name}.part")
+    staged.write_text(text, encoding="utf-8")
+    _sync(staged)
+    staged.replace(final)
+    _sync(final.parent)
+
+
+def publish_json(final: Path, value: Any) -> None:
+    """Write `value` as sorted, indented JSON, whole or not at all."""
+    publish_text(final, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,263 @@
+"""The front door: one command whose verbs follow the data. Each loads what it needs when called."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+import terminal
+from features.errors import GoldpanError, RefusedError
+from features.settings import OUTCOMES, Settings, load_settings
+from features.workspace import Workspace
+
+WORKSPACE = click.option(
+    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path("workspace"),
+    envvar="GOLDPAN_WORKSPACE", show_default=True, help="Folder that holds all a run makes.",
+)  # fmt: skip
+SETTINGS = click.option(
+    "--settings", "settings_file", type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("goldpan.toml"), show_default=True, help="The company's settings.",
+)  # fmt: skip
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+class Verbs(click.Group):
+    """Shows errors of ours as one line, and lists the verbs in the order of the data."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The order in which one would use them."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; an error of ours ends the command with its own exit code."""
+        try:
+            return super().invoke(ctx)
+        except GoldpanError as error:
+            terminal.failure(error)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=Verbs, context_settings={"max_content_width": 100})
+@click.version_option(package_name="goldpan")
+def main() -> None:
+    """Who will buy, who will upgrade, who will leave, and why.
+
+    The verbs follow the data: simulate (or bring your own files), ingest, build, train, promote,
+    score, serve. `goldpan demo` does all of it.
+
+    Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate.
+    """
+
+
+def verb(function: Callable[..., None]) -> click.Command:
+    """A command with the options that every verb has."""
+    return main.command()(WORKSPACE(SETTINGS(function)))
+
+
+def opened(workspace: Path, settings_file: Path) -> tuple[Workspace, Settings]:
+    """The workspace and the settings that a verb works with."""
+    settings = load_settings(settings_file)
+    if settings.company.simulated:
+        terminal.simulated_notice(settings.company.name)
+    return Workspace(workspace), settings
+
+
+@verb
+@click.option("--accounts", type=click.IntRange(50), default=4000, show_default=True)
+@click.option("--days", type=click.IntRange(120), default=720, show_default=True)
+@click.option(
+    "--seed", type=int, default=7, show_default=True, help="Another seed, another company."
+)
+def simulate(workspace: Path, settings_file: Path, accounts: int, days: int, seed: int) -> None:
+    """Make up a SaaS company: its accounts, users, subscriptions and events.
+
+    Behaviour drives who buys, upgrades and leaves, with noise. Writes Parquet files to
+    WORKSPACE/raw; the same seed gives the same company.
+    """
+    from features.simulate.world import simulate as run
+
+    with terminal.step("Simulating") as progress:
+        run(Workspace(workspace), accounts=accounts, days=days, seed=seed, progress=progress)
+
+
+@verb
+@click.argument("sources", nargs=-1)
+def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> None:
+    """Read the sources that the settings name (or only SOURCES) into the lake.
+
+    What was stored before is counted as duplicate; what does not meet the contract goes to the dead
+    letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
+    letters.
+    """
+    from features.dead_letters import dead_letters
+    from features.sources import ingest as run
+
+    place, settings = opened(workspace, settings_file)
+    base = settings_file.resolve().parent
+    try:
+        with terminal.step("Ingesting") as progress:
+            counts = run(place, settings, base=base, only=sources or None, progress=progress)
+    except GoldpanError:
+        if letters := dead_letters(place).to_pylist():
+            terminal.ingested([], letters)
+        raise
+    terminal.ingested(counts, dead_letters(place).to_pylist())
+
+
+@verb
+def build(workspace: Path, settings_file: Path) -> None:
+    """Make the feature table of all training observations, exactly as known at the time.
+
+    Rolls the events up by day, then computes every feature of the catalogue for each observation
+    that the outcomes in the settings ask for. Writes WORKSPACE/features/features.parquet.
+    """
+    from features.build import build as run
+    from training.observations import grid
+
+    place, settings = opened(workspace, settings_file)
+    with terminal.step("Building features") as progress:
+        progress(0, 0, "choosing observations")
+        observations = grid(place, settings)
+        run(
+            place,
+            settings,
+            observations,
+            out=place.features / "features.parquet",
+            progress=progress,
+        )
+    terminal.OUT.print(f"{len(observations):,} observations")
+
+
+@verb
+@click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
+def train(workspace: Path, settings_file: Path, outcomes: tuple[str, ...]) -> None:
+    """Train, judge and register a model for each outcome (default: all in the settings).
+
+    Every figure is out of time, with a 95 % interval, beside its baselines. Exits 3 when the gate
+    refuses a model: it is registered in MLflow, but `goldpan promote` will not take it.
+    """
+    place, settings = opened(workspace, settings_file)
+    if not _trained(place, settings, outcomes or None):
+        raise RefusedError(
+            "a model that the gate refuses (above)", do="It is registered, and not promoted."
+        )
+
+
+def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...] | None) -> bool:
+    """Train and show; whether all models passed the gate."""
+    from training.train import train as run
+
+    with terminal.step("Training") as progress:
+        results = run(workspace, settings, outcomes, progress)
+    for result in results:
+        terminal.model(result.card, result.verdict.conditions, result.version)
+    return all(result.verdict.passed for result in results)
+
+
+@verb
+@click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
+@click.option("--version", "number", help="A registered version (default: the newest).")
+def promote(
+    workspace: Path, settings_file: Path, outcomes: tuple[str, ...], number: str | None
+) -> None:
+    """Make a trained model the one that scores and serves, if the gate lets it pass.
+
+    Writes the bundle that serving reads and moves MLflow's alias `champion`. Exits 3, with the
+    reasons, when the gate refuses.
+    """
+    from training.registry import promote as run
+
+    place, settings = opened(workspace, settings_file)
+    refused: list[GoldpanError] = []
+    for outcome in outcomes or tuple(settings.outcomes.declared()):
+        try:
+            promotion = run(place, settings, outcome, number)
+        except RefusedError as error:
+            refused.append(error)
+            terminal.failure(error)
+        else:
+            terminal.OUT.print(
+                f"[green]✓[/green] {outcome}: version {promotion.version} is champion"
+            )
+    if refused:
+        click.get_current_context().exit(RefusedError.exit_code)
+
+
+@verb
+@click.option("--as-of", type=DAY, help="Day to score (default: the day after the last event).")
+def score(workspace: Path, settings_file: Path, as_of: datetime | None) -> None:
+    """Score every account with every promoted model, with reasons; show who is most at risk."""
+    place, settings = opened(workspace, settings_file)
+    _scored(place, settings, as_of.date() if as_of else None)
+
+
+def _scored(workspace: Workspace, settings: Settings, as_of: date | None) -> str | None:
+    """Score and show; the account that is most at risk, if any."""
+    from serving.batch import at_risk
+    from serving.batch import score as run
+
+    with terminal.step("Scoring") as progress:
+        snapshot = run(workspace, settings, as_of=as_of, progress=progress)
+    accounts = at_risk(snapshot)
+    if accounts:
+        terminal.at_risk(accounts, settings.company.currency)
+    return accounts[0].account_id if accounts else None
+
+
+@verb
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: int) -> None:
+    """Answer `POST /v1/scores` from the promoted models and the newest scores; Ctrl-C stops it.
+
+    Needs neither the settings nor MLflow: all it reads lies in WORKSPACE/bundles and
+    WORKSPACE/scores.
+    """
+    from serving.accounts import an_account
+
+    place = Workspace(workspace)
+    _serving(place, host, port, workers, an_account(place))
+
+
+def _serving(workspace: Workspace, host: str, port: int, workers: int, account: str) -> None:
+    from serving.start import serve as run
+
+    terminal.OUT.print("Starting the service …")
+    run(workspace, host, port, workers, ready=lambda url: terminal.how_to_call(url, account))
+
+
+@verb
+@click.option("--accounts", type=click.IntRange(50), default=4000, show_default=True)
+@click.option("--days", type=click.IntRange(120), default=720, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option("--no-serve", is_flag=True, help="End after the scores.")
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    workspace: Path,
+    settings_file: Path,
+    accounts: int,
+    days: int,
+    seed: int,
+    port: int,
+    no_serve: bool,
+) -> None:
+    """Do everything once: simulate a company, ingest, build, train, promote, score, serve."""
+    common = {"workspace": workspace, "settings_file": settings_file}
+    ctx.invoke(simulate, **common, accounts=accounts, days=days, seed=seed)
+    ctx.invoke(ingest, **common, sources=())
+    ctx.invoke(build, **common)
+    place, settings = Workspace(workspace), load_settings(settings_file)
+    _trained(place, settings, None)
+    ctx.invoke(promote, **common, outcomes=(), number=None)
+    account = _scored(place, settings, None)
+    if not no_serve and account:
+        _serving(place, "127.0.0.1", port, 1, account)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The promoted models, the accounts and the people who ask."""

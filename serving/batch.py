@@ -1,0 +1,216 @@
+"""Nightly scoring: every living account, by every promoted model, with its reasons.
+
+The snapshot `scores/<day>-<k>/` holds what was scored (`features.parquet`), what reasons need
+(`peers.json`, `signals.json`, `company.json`), what came out (`scores.parquet`) and, written last,
+the sha256 of each (`manifest.json`). The service answers from the same files by the same code.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features import lake, lifecycle
+from features.build import build
+from features.catalog import catalogue
+from features.errors import InputError
+from features.progress import Progress, silent
+from features.settings import Settings
+from features.workspace import Workspace, publish_folder, publish_json, publish_text
+from serving.accounts import FILES, Snapshot, Table, load_snapshot, read_table
+from serving.accounts import an_account as an_account
+from serving.integrity import MANIFEST, digest
+from serving.model import Model, load_bundle, promoted
+from serving.scorer import Scorer, bind, in_blocks
+
+BLOCK = 500
+SCORES = "scores.parquet"
+SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("model_version", pa.string()),
+        ("account_id", pa.string()),
+        ("name", pa.string()),
+        ("population", pa.string()),
+        ("plan", pa.string()),
+        ("mrr", pa.float64()),
+        ("probability", pa.float64()),
+        ("grade", pa.string()),
+        ("rank", pa.int64()),
+        ("of", pa.int64()),
+        ("reasons", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class AtRisk:
+    """A customer who may leave; `mrr_at_risk` is probability × MRR."""
+
+    account_id: str
+    name: str | None
+    mrr: float
+    probability: float
+    mrr_at_risk: float
+    grade: str
+    reasons: tuple[dict[str, Any], ...]
+
+
+def score(
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    as_of: date | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Score every living account on a day (default: the one after the last event).
+
+    A feature sees only what happened before that day's midnight UTC and was known by then. Returns
+    the snapshot's folder, which is current from then on. Raises NotReadyError when nothing was
+    promoted or ingested, InputError when a bundle is damaged or no account existed that day.
+    """
+    models = [load_bundle(folder) for folder in promoted(workspace).values()]
+    day = as_of or lifecycle.scoring_day(workspace)
+    names = living(workspace, day)
+    final = _unused_folder(workspace, day)
+    with publish_folder(final) as folder:
+        observations = pd.DataFrame({"account_id": list(names), "as_of": day})
+        build(workspace, settings, observations, out=folder / FILES[0], progress=progress)
+        _write_wording(folder, settings)
+        _write_manifest(folder, FILES, day, models)
+        _write_scores(folder, models, load_snapshot(folder), names, progress)
+        _write_manifest(folder, (*FILES, SCORES), day, models)
+    publish_text(workspace.scores / "current", final.name + "\n")
+    return final
+
+
+def at_risk(snapshot: Path, top: int = 5) -> list[AtRisk]:
+    """The customers whose leaving would cost most: by churn probability × MRR, largest first."""
+    rows = pq.read_table(snapshot / SCORES, filters=[("model", "==", "churn")]).to_pylist()
+    rows.sort(key=lambda r: (-r["probability"] * r["mrr"], r["account_id"]))
+    return [
+        AtRisk(
+            account_id=r["account_id"],
+            name=r["name"],
+            mrr=r["mrr"],
+            probability=r["probability"],
+            mrr_at_risk=r["probability"] * r["mrr"],
+            grade=r["grade"],
+            reasons=tuple(json.loads(r["reasons"])),
+        )
+        for r in rows[:top]
+    ]
+
+
+def living(workspace: Workspace, day: date) -> dict[str, str | None]:
+    """Account id → name, of the accounts that had signed up, and were known, by that midnight."""
+    accounts = lake.read_table(workspace, "accounts")
+    midnight = pa.scalar(datetime.combine(day, time(), UTC), pa.timestamp("us", tz="UTC"))
+    created = pc.less(accounts["created_at"], midnight)
+    known = pc.less_equal(accounts["known_at"], midnight)
+    rows = accounts.filter(pc.and_(created, known)).sort_by("known_at")
+    if rows.num_rows == 0:
+        raise InputError(
+            f"no account that existed before {day}", do="Choose a later day with --as-of."
+        )
+    return dict(zip(rows["account_id"].to_pylist(), rows["name"].to_pylist(), strict=True))
+
+
+def medians(table: Table) -> dict[str, dict[str, float | None]]:
+    """Population → feature → median of its accounts; categories have none, nor has no data."""
+    populations = np.array([c.population for c in table.contexts])
+    outside = np.array([c.is_internal for c in table.contexts], dtype=bool)
+    numbers = [name for name in table.names if name not in table.categories]
+    return {
+        str(population): {
+            name: _median(table.matrix[members, table.column_of[name]]) for name in numbers
+        }
+        for population in np.unique(populations)
+        for members in [(populations == population) & ~outside]
+    }
+
+
+def _median(values: np.ndarray[Any, Any]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else None
+
+
+def _unused_folder(workspace: Workspace, day: date) -> Path:
+    taken = 1
+    while (workspace.scores / f"{day.isoformat()}-{taken}").exists():
+        taken += 1
+    return workspace.scores / f"{day.isoformat()}-{taken}"
+
+
+def _write_wording(folder: Path, settings: Settings) -> None:
+    """What the service needs besides the numbers, so that it needs no settings."""
+    signals = {name: asdict(signal) for name, signal in catalogue(settings).signals.items()}
+    for facts in signals.values():
+        del facts["name"]
+    publish_json(folder / "signals.json", signals)
+    publish_json(folder / "peers.json", medians(read_table((folder / FILES[0]).read_bytes())))
+    outcomes = settings.outcomes.declared().items()
+    company = {
+        "name": settings.company.name,
+        "simulated": settings.company.simulated,
+        "currency": settings.company.currency,
+        "top_plan": settings.plans.ladder[-1],
+        "min_age_days": {name: outcome.min_age_days for name, outcome in outcomes},
+    }
+    publish_json(folder / "company.json", company)
+
+
+def _write_scores(
+    folder: Path,
+    models: list[Model],
+    snapshot: Snapshot,
+    names: dict[str, str | None],
+    progress: Progress,
+) -> None:
+    with pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink:
+        for model in models:
+            scorer = bind(model, snapshot)
+            everyone = range(len(snapshot.table.ids))
+            rows = [row for row in everyone if scorer.why_not(row) is None]
+            done = 0
+            for block in in_blocks(rows, BLOCK):
+                records = list(_records(scorer, list(block), names))
+                sink.write_table(pa.Table.from_pylist(records, schema=SCHEMA))
+                done += len(block)
+                progress(done, len(rows), f"scoring {model.name}")
+
+
+def _records(
+    scorer: Scorer, rows: list[int], names: dict[str, str | None]
+) -> Iterator[dict[str, Any]]:
+    table = scorer.snapshot.table
+    for row, answer in zip(rows, scorer.answers(rows), strict=True):
+        account, context = table.ids[row], table.contexts[row]
+        yield {
+            **{key: answer[key] for key in ("model", "model_version", "probability", "grade")},
+            "account_id": account,
+            "name": names.get(account),
+            "population": context.population,
+            "plan": context.plan,
+            "mrr": float(table.mrr[row]),
+            "rank": answer["rank"]["position"],
+            "of": answer["rank"]["of"],
+            "reasons": json.dumps(answer["reasons"], ensure_ascii=False),
+        }
+
+
+def _write_manifest(folder: Path, files: tuple[str, ...], day: date, models: list[Model]) -> None:
+    manifest = {
+        "as_of": day.isoformat(),
+        "models": {model.name: model.version for model in models},
+        "sha256": {name: digest((folder / name).read_bytes()) for name in files},
+    }
+    publish_json(folder / MANIFEST, manifest)

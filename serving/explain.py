@@ -1,0 +1,161 @@
+"""Contributions → reasons in plain words, with the account's own fact. Pure functions."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Fact = float | str | None
+
+TOP = 5
+WORD_UNITS = {"days": "day", "minutes": "minute", "months": "month", "hours": "hour"}
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What people call one signal, and which features state the account's fact.
+
+    `phrase` reads after the number ("3 logins in 28 days").
+    """
+
+    name: str
+    label: str
+    now: str | None
+    before: str | None
+    phrase: str
+    unit: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One signal's part in a score; `contribution` in log-odds, `share` of all parts' sizes."""
+
+    signal: str
+    label: str
+    text: str
+    direction: str
+    contribution: float
+    share: float
+    kind: str
+
+
+def reasons(
+    parts: Mapping[str, float],
+    wordings: Mapping[str, Wording],
+    facts: Mapping[str, Fact],
+    peers: Mapping[str, float | None],
+    *,
+    currency: str = "USD",
+    top: int = TOP,
+) -> list[Reason]:
+    """The signals that moved the score most, largest first; never one that the model did not use.
+
+    `parts`: signal → log-odds. `facts`: feature → the account's value. `peers`: feature → median.
+    """
+    used = {signal: part for signal, part in parts.items() if part != 0}
+    total = sum(abs(part) for part in used.values())
+    largest = sorted(used, key=lambda signal: (-abs(used[signal]), signal))[:top]
+    return [
+        Reason(
+            signal=signal,
+            label=wordings[signal].label,
+            text=sentence(wordings[signal], facts, peers, currency),
+            direction="raises" if used[signal] > 0 else "lowers",
+            contribution=used[signal],
+            share=abs(used[signal]) / total,
+            kind=wordings[signal].kind,
+        )
+        for signal in largest
+    ]
+
+
+def sentence(
+    wording: Wording, facts: Mapping[str, Fact], peers: Mapping[str, float | None], currency: str
+) -> str:
+    """The account's own fact for one signal, and how its peers stand.
+
+    >>> logins = Wording("logins", "Logins", "l", "b", "logins in 28 days", "count", "act")
+    >>> sentence(logins, {"l": 3.0, "b": 14.0}, {"l": 11.0}, "USD")
+    'Logins fell from 14 to 3 in 28 days; peers 11'
+    """
+    if wording.now is None:
+        return f"{wording.label}: several measures together"
+    now = _known(facts.get(wording.now))
+    if wording.unit == "category" or isinstance(now, str):
+        return f"{wording.label}: {now if now is not None else 'not known'}"
+    before = _known(facts.get(wording.before)) if wording.before else None
+    peer = _known(peers.get(wording.now))
+    return _own(wording, now, _figure(before), currency) + _peers(wording, peer, currency)
+
+
+def _own(wording: Wording, now: float | None, before: float | None, currency: str) -> str:
+    label, unit = wording.label, wording.unit
+    if now is None:
+        past = "" if before is None else f", {amount(before, wording, currency)} before"
+        return f"{label}: no data{past}"
+    tail = f"{amount(now, wording, currency)}{_tail(wording)}"
+    if before is None:
+        return f"{label}: {tail}"
+    if number(now, unit) == number(before, unit):
+        return f"{label} stayed at {tail}"
+    return f"{label} {'rose' if now > before else 'fell'} from {number(before, unit)} to {tail}"
+
+
+def _peers(wording: Wording, peer: Fact, currency: str) -> str:
+    if peer is None or isinstance(peer, str):
+        return ""
+    return f"; peers {number(peer, wording.unit)}"
+
+
+def amount(value: float, wording: Wording, currency: str) -> str:
+    """A number with its unit, unless the label or the phrase already says it.
+
+    >>> amount(1.0, Wording("t", "Tenure", "t", None, "as a customer", "days", "context"), "USD")
+    '1 day'
+    """
+    text = number(value, wording.unit)
+    if wording.unit == "money":
+        return f"{text} {currency}"
+    word = WORD_UNITS.get(wording.unit)
+    if word is None or f"{word}s" in wording.phrase.split():
+        return text
+    return f"{text} {word}" if text == "1" else f"{text} {word}s"
+
+
+def number(value: float, unit: str) -> str:
+    """A figure for people: one decimal at most, none from 100 up, shares in per cent.
+
+    >>> number(0.4567, "share"), number(12345.6, "count"), number(2.04, "ratio")
+    ('45.7 %', '12,346', '2')
+    """
+    scaled = (value * 100 if unit == "share" else value) + 0.0  # no minus before a zero
+    if 0 < abs(scaled) < 0.05:
+        text = "under 0.1" if scaled > 0 else "just under 0"
+    elif abs(scaled) >= 99.95:
+        text = f"{scaled:,.0f}"
+    else:
+        text = f"{scaled:.1f}".removesuffix(".0")
+    return f"{text} %" if unit == "share" else text
+
+
+def _tail(wording: Wording) -> str:
+    """The phrase after the number, without the words that the label has said already."""
+    label = wording.label.lower()
+    phrase = wording.phrase.replace(f" '{label}'", "").strip()
+    if label.endswith(phrase.lower()):
+        return ""
+    rest = phrase[len(label) :] if phrase.lower().startswith(f"{label} ") else f" {phrase}"
+    return rest if rest.startswith(" ") else f" {rest}"
+
+
+def _known(value: Fact) -> Fact:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _figure(value: Fact) -> float | None:
+    return None if isinstance(value, str) else value
+
+
+def in_words(found: Sequence[Reason]) -> str:
+    """The reasons' texts on one line, for a printed table."""
+    return "; ".join(reason.text for reason in found)

@@ -1,0 +1,91 @@
+"""Every error of the API as RFC 9457 `application/problem+json` with a stable type."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse
+
+MEDIA_TYPE = "application/problem+json"
+SHOWN = 80
+
+TITLES = {
+    "invalid-json": (400, "The body is not JSON that we accept"),
+    "unknown-account": (404, "No such account"),
+    "not-found": (404, "No such address"),
+    "method-not-allowed": (405, "This address does not take that method"),
+    "too-slow": (408, "The body did not arrive in time"),
+    "too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body must be JSON"),
+    "invalid-request": (422, "The request does not say what it should"),
+    "unknown-model": (422, "No such model is promoted"),
+    "model-not-applicable": (422, "The model does not apply to these accounts"),
+    "http-error": (400, "The request was refused"),
+    "internal-error": (500, "We failed to answer"),
+    "not-ready": (503, "The service cannot answer yet"),
+}
+
+
+@dataclasses.dataclass
+class ProblemError(Exception):
+    """An answer that is an error: what was found, what was expected, in which field."""
+
+    kind: str
+    detail: str
+    field: str | None = None
+    found: str | None = None
+    expected: str | None = None
+    errors: Sequence[Mapping[str, str]] = dataclasses.field(default_factory=list)
+    status: int | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def response(self, request_id: str) -> JSONResponse:
+        """The answer; what is not known is absent, never null."""
+        status, title = TITLES[self.kind]
+        body: dict[str, Any] = {
+            "type": f"urn:goldpan:problem:{self.kind}",
+            "title": title,
+            "status": self.status or status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        for name in ("field", "found", "expected", "errors"):
+            if value := getattr(self, name):
+                body[name] = value
+        headers = {**self.headers, "x-request-id": request_id, "cache-control": "no-store"}
+        return JSONResponse(body, body["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+class FieldError(BaseModel):
+    """One field that is not what it should be."""
+
+    model_config = ConfigDict(extra="forbid")
+    field: str
+    found: str
+    expected: str
+
+
+class Problem(BaseModel):
+    """The body of every error (RFC 9457)."""
+
+    model_config = ConfigDict(extra="forbid")
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    field: str = ""
+    found: str = ""
+    expected: str = ""
+    errors: list[FieldError] = []
+
+
+def shown(value: Any) -> str:
+    """A value as an error quotes it: short, on one line, safe to log.
+
+    >>> shown("a" * 100)[-5:], shown(3)
+    ('aaaa…', '3')
+    """
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

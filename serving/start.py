@@ -1,0 +1,195 @@
+"""Starts the service as a child process, waits until it answers, and leaves nothing behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings it
+
+from features.errors import InputError, NotReadyError
+from features.workspace import Workspace
+from serving.accounts import FILES, SCORE_AGAIN, current_snapshot
+from serving.integrity import read_verified
+from serving.model import promoted, verify_bundle
+
+HOST, PORT = "127.0.0.1", 3000
+BOOT_SECONDS = 90.0
+STOP_SECONDS = 15.0
+SOURCE = Path(__file__).resolve().parent.parent
+
+
+def serve(
+    workspace: Workspace,
+    host: str = HOST,
+    port: int = PORT,
+    workers: int = 1,
+    *,
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve the promoted models until SIGINT or SIGTERM; `ready` is called with the URL.
+
+    Raises NotReadyError before anything was promoted or scored, InputError for a damaged file, a
+    host that others can reach, or a port that is taken.
+    """
+    check(workspace, host, port)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    with _told_to_stop() as told, _child(workspace, host, port, workers) as child:
+        _wait_until_ready(child, url, told, _log(workspace))
+        if not told:
+            ready(url)
+        while not told and child.poll() is None:
+            time.sleep(0.1)
+    if not told:
+        raise NotReadyError(f"a service that ended by itself ({_tail(_log(workspace))})")
+
+
+def check(workspace: Workspace, host: str, port: int) -> None:
+    """Everything that can be known to be wrong before a process is started."""
+    for folder in promoted(workspace).values():
+        verify_bundle(folder)
+    read_verified(current_snapshot(workspace), FILES, do=SCORE_AGAIN)
+    if host not in ("127.0.0.1", "::1"):
+        raise InputError(
+            f"host {host}",
+            expected="127.0.0.1 or ::1: the service asks for no key yet",
+            do="Put a proxy that authenticates in front of it.",
+        )
+    _check_port(host, port)
+
+
+def environment(workspace: Workspace, workers: int) -> dict[str, str]:
+    """The child's environment: our code importable, BentoML quiet and inside the workspace."""
+    home, tmp = workspace.tmp / "bentoml", workspace.tmp / "service"
+    for folder in (home, tmp):
+        folder.mkdir(parents=True, exist_ok=True)
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "GOLDPAN_WORKSPACE": str(workspace.root.resolve()),
+        "GOLDPAN_WORKERS": str(workers),
+        "BENTOML_HOME": str(home.resolve()),
+        "TMPDIR": str(tmp.resolve()),
+        "PROMETHEUS_MULTIPROC_DIR": str((tmp / "prometheus").resolve()),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_QUIET": "True",
+        # Spans would be made and thrown away: half of the framework's time.
+        "OTEL_SDK_DISABLED": "true",
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"port {port} on {host}, which cannot be used ({error})",
+                expected="a free port",
+                do="Stop what uses it, or name another with --port.",
+            ) from None
+
+
+@contextmanager
+def _child(
+    workspace: Workspace, host: str, port: int, workers: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """BentoML in a session of its own; it and its workers are gone when the block ends."""
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Scoring"]
+    command += ["--working-dir", str(SOURCE), "--host", host, "--port", str(port)]
+    settings = environment(workspace, workers)
+    with _log(workspace).open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            command, env=settings, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=SOURCE, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield child
+    finally:
+        _stop(child)
+        shutil.rmtree(settings["TMPDIR"], ignore_errors=True)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Ask BentoML to end and let requests finish; then end what is left of its processes."""
+    # The workers are in groups of their own, so that killing BentoML's would miss them.
+    with suppress(psutil.NoSuchProcess):
+        workers = psutil.Process(child.pid).children(recursive=True)
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(STOP_SECONDS)
+        for process in workers:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    child.kill()
+    child.wait()
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[list[int]]:
+    """A list that is empty until SIGINT or SIGTERM arrives."""
+    told: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+
+    former = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], url: str, told: list[int], log: Path) -> None:
+    deadline = time.monotonic() + BOOT_SECONDS
+    while not told and time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise NotReadyError(f"a service that ended while it started ({_tail(log)})")
+        report = _readiness(url)
+        if report is not None and report.get("status") == "ready":
+            return
+        if report is not None:
+            why = "; ".join(m["detail"] for m in report["models"] if m["status"] == "failed")
+            raise NotReadyError(f"a service that cannot answer: {why}")
+        time.sleep(0.1)
+    if not told:
+        raise NotReadyError(f"no answer from the service in {BOOT_SECONDS:.0f} s ({_tail(log)})")
+
+
+def _readiness(url: str) -> dict[str, Any] | None:
+    """What `/readyz` says; None while nobody listens."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/readyz", timeout=5) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            return dict(json.load(error))
+    except OSError:
+        return None
+
+
+def _log(workspace: Workspace) -> Path:
+    return workspace.tmp / "service.log"
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"the end of {log}: {lines[-1]}" if lines else f"{log} is empty"

@@ -1,0 +1,139 @@
+"""What the command line shows: progress, tables, and errors that a person can act on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+OUT = Console(highlight=False)
+ERR = Console(stderr=True, highlight=False)
+FIGURES = (
+    ("AUC", "auc", "{:.3f}"),
+    ("PR-AUC", "pr_auc", "{:.3f}"),
+    ("log-loss skill", "log_loss_skill", "{:+.3f}"),
+    ("lift, top 10 %", "lift_top_decile", "{:.1f}"),
+)
+
+
+@contextmanager
+def step(title: str) -> Iterator[Any]:
+    """Show one long step; yields the callable that the step tells its progress."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=OUT, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def told(done: int, total: int, what: str) -> None:
+            text = f"{title}: {escape(what)}" if what else title
+            bar.update(task, completed=done, total=total or None, description=text)
+
+        yield told
+        seconds = bar.tasks[0].elapsed or 0.0
+    OUT.print(f"[green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]")
+
+
+def failure(error: Exception) -> None:
+    """An error, where errors belong."""
+    ERR.print(f"[red]error:[/red] {escape(str(error))}")
+
+
+def simulated_notice(company: str) -> None:
+    """Say that the data are made up."""
+    OUT.print(f"[yellow]Simulated data:[/yellow] {escape(company)} is a company that we made up.")
+
+
+def ingested(counts: Sequence[Any], letters: Sequence[Mapping[str, Any]]) -> None:
+    """Rows by source: sent = stored + duplicates + dead letters; then why rows were refused."""
+    table = Table("source", title="Ingested", title_justify="left")
+    names = ("sent", "stored", "duplicates", "dead_letters")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    sums = {c.source: [0, 0, 0, 0] for c in counts}
+    for count in counts:
+        sums[count.source] = [
+            a + getattr(count, n) for a, n in zip(sums[count.source], names, strict=True)
+        ]
+    for source, row in sums.items():
+        table.add_row(source, *(f"{n:,}" for n in row))
+    if len(sums) > 1:
+        table.add_section()
+        totals = [sum(column) for column in zip(*sums.values(), strict=True)]
+        table.add_row("together", *(f"{n:,}" for n in totals))
+    OUT.print(table)
+    if letters:
+        _dead_letters(letters)
+
+
+def _dead_letters(letters: Sequence[Mapping[str, Any]]) -> None:
+    table = Table("source", "file", "reason", title="Dead letters", title_justify="left")
+    table.add_column("rows", justify="right")
+    for letter in letters[:12]:
+        reason = escape(letter["reason"])
+        table.add_row(letter["source"], letter["file"], reason, f"{letter['rows']:,}")
+    OUT.print(table)
+    if len(letters) > 12:
+        OUT.print(f"[dim]and {len(letters) - 12} more reasons: lake/dead_letters[/dim]")
+
+
+def model(card: Mapping[str, Any], conditions: Sequence[Any], version: str) -> None:
+    """One trained model beside its baselines, then what the gate says."""
+    test = card["blocks"]["test"]
+    title = (
+        f"{card['name']} v{version}: {card['outcome']} in {card['horizon_days']} days"
+        + (f", from day {card['lead_days']} on" if card["lead_days"] else "")
+        + f"\n[dim]{test['positives']:,} positives among {test['rows']:,} observations of "
+        f"{test['accounts']:,} accounts, {test['from']} to {test['to']}, out of time; "
+        f"learnt from {card['positives']:,} of {card['rows']:,}[/dim]"
+    )
+    table = Table("", title=title, title_justify="left", title_style="")
+    for name, _, _ in FIGURES:
+        table.add_column(name, justify="right")
+    table.add_row("[bold]model[/bold]", *_cells(card["metrics"]))
+    for name, figures in card["baselines"].items():
+        table.add_row(name.replace("_", " "), *_cells(figures))
+    OUT.print(table)
+    for condition in conditions:
+        if not condition.passed:
+            OUT.print(f"  [red]gate:[/red] {escape(condition.what)}: {escape(condition.figure)}")
+    if all(c.passed for c in conditions):
+        OUT.print(f"  [green]gate:[/green] passed all {len(conditions)} conditions")
+
+
+def _cells(figures: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    return [_cell(figures.get(key, {}), form) for _, key, form in FIGURES]
+
+
+def _cell(figure: Mapping[str, float | None], form: str) -> str:
+    value, low, high = (figure.get(k) for k in ("value", "low", "high"))
+    if value is None or low is None or high is None:
+        return "–"
+    return f"{form.format(value)}\n[dim]{form.format(low)} … {form.format(high)}[/dim]"
+
+
+def at_risk(accounts: Sequence[Any], currency: str) -> None:
+    """The accounts whose leaving would cost most, and why, in words."""
+    table = Table("account", title="Most MRR at risk", title_justify="left", show_lines=True)
+    for name in ("MRR", "churn", "at risk"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for a in accounts:
+        signs = {"raises": "[red]▲[/red]", "lowers": "[green]▼[/green]"}
+        why = "\n".join(f"{signs[r['direction']]} {escape(r['text'])}" for r in a.reasons[:3])
+        name = f"{escape(a.name or '')}\n[dim]{escape(a.account_id)}[/dim]"
+        money = [f"{a.mrr:,.0f} {currency}", f"{a.probability:.0%} {a.grade}"]
+        table.add_row(name, *money, f"{a.mrr_at_risk:,.0f} {currency}", why)
+    OUT.print(table)
+    OUT.print("[dim]▲ raises the probability of leaving, ▼ lowers it[/dim]")
+
+
+def how_to_call(url: str, account: str) -> None:
+    """A request that works when it is pasted."""
+    OUT.print(f"\n[bold]Serving on {url}[/bold] (Ctrl-C stops it). Try:\n")
+    body = f'{{"accounts": ["{account}"]}}'
+    OUT.print(
+        f"curl -s {url}/v1/scores -H 'Content-Type: application/json' -d '{body}'\n",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip

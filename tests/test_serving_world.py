@@ -1,0 +1,145 @@
+"""A small simulated company, its models and its scored accounts: what the serving tests share."""
+
+import atexit
+import functools
+import hashlib
+import math
+import shutil
+import socket
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+from scipy.special import expit
+
+from features.catalog import catalogue
+from features.settings import Settings, load_settings
+from features.simulate.world import simulate
+from features.sources import ingest
+from features.workspace import Workspace, publish_json, publish_text
+from serving.accounts import current_snapshot, load_snapshot
+from serving.batch import score
+from serving.model import contract_hash
+
+ROOT = Path(__file__).parent.parent
+POPULATION = {"pql": "prospect", "upgrade": "customer", "churn": "customer"}
+FILES = ("model.txt", "schema.json", "card.json")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A workspace with three promoted models and a current snapshot."""
+
+    workspace: Workspace
+    settings: Settings
+    snapshot: Path
+
+
+@functools.cache
+def served() -> Served:
+    """Simulate, ingest, promote three tiny models and score; made once for all tests."""
+    root = Path(tempfile.mkdtemp(prefix="goldpan-serving-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    workspace, settings = Workspace(root), load_settings(ROOT / "goldpan.toml")
+    # ibis 12 calls DuckDB 2 by names that it has deprecated.
+    warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+    simulate(workspace, accounts=120, days=200, seed=5)
+    ingest(workspace, settings, base=ROOT)
+    for seed, name in enumerate(POPULATION):
+        promote(workspace, settings, name, seed=seed)
+    return Served(workspace, settings, score(workspace, settings))
+
+
+def promote(workspace: Workspace, settings: Settings, name: str, *, seed: int = 0) -> Path:
+    """Fit a tiny model to made-up numbers under the catalogue's contract; make it current."""
+    features = [
+        {"name": f.name, "dtype": "float32", "signal": f.signal, "unit": f.unit, "kind": f.kind}
+        | ({"dtype": "category", "vocabulary": ["free", "team", "US"]} if f.categorical else {})
+        for f in catalogue(settings).features
+    ]
+    rows = made_up_rows(features, np.random.default_rng(seed))
+    folder = workspace.bundles / name / "1"
+    write_bundle(folder, name, features, rows, booster_of(rows, seed))
+    publish_text(folder.parent / "current", "1\n")
+    return folder
+
+
+def made_up_rows(features: list[dict[str, Any]], rng: np.random.Generator) -> np.ndarray:
+    """400 rows of sizes as features have them, one in ten missing."""
+    scale = [3 if "vocabulary" in f else 1 if f["unit"] == "share" else 30 for f in features]
+    rows = rng.gamma(0.7, scale, (400, len(features)))
+    for place, feature in enumerate(features):
+        if "vocabulary" in feature:
+            rows[:, place] = rng.integers(0, 3, len(rows))
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    return rows.astype(np.float32)
+
+
+def booster_of(rows: np.ndarray, seed: int = 0) -> lightgbm.Booster:
+    """A small booster whose outcome leans on a few columns."""
+    rng = np.random.default_rng(seed)
+    leaning = np.nan_to_num(rows[:, :: max(1, rows.shape[1] // 8)]).clip(0, 30).sum(axis=1)
+    happens = leaning + rng.normal(0, 20, len(rows)) > np.median(leaning)
+    parameters = {"objective": "binary", "num_threads": 1, "num_leaves": 7, "verbose": -1}
+    parameters |= {"min_data_in_leaf": 5, "seed": seed, "feature_fraction": 0.3}
+    return lightgbm.train(parameters, lightgbm.Dataset(rows, happens.astype(float)), 40)
+
+
+def write_bundle(
+    folder: Path,
+    name: str,
+    features: list[dict[str, Any]],
+    rows: np.ndarray,
+    booster: lightgbm.Booster,
+) -> None:
+    """The four files of a bundle; the first twenty rows are the golden ones."""
+    folder.mkdir(parents=True)
+    (folder / "model.txt").write_text(booster.model_to_string())
+    publish_json(folder / "schema.json", {"features": features, "hash": contract_hash(features)})
+    written = lightgbm.Booster(model_file=str(folder / "model.txt"))
+    chances = expit(written.predict(rows, raw_score=True, num_threads=1)).tolist()
+    publish_json(folder / "card.json", card(name, np.array(chances)))
+    golden = [
+        {"values": [None if math.isnan(v) else v for v in row], "probability": chance}
+        for row, chance in zip(rows[:20].tolist(), chances[:20], strict=True)
+    ]
+    seal(folder, {"name": name, "version": folder.name, "golden": golden})
+
+
+def card(name: str, probabilities: np.ndarray) -> dict[str, Any]:
+    """What serving reads of a card."""
+    return {
+        "name": name,
+        "population": POPULATION[name],
+        "eligibility": f"accounts that {name} is about",
+        "lead_days": 0,
+        "horizon_days": 30,
+        "grades": {"a": 0.9, "b": 0.7, "c": 0.4},
+        "reference_quantiles": np.percentile(probabilities, range(101)).tolist(),
+    }
+
+
+def seal(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a bundle's manifest for its files as they are now."""
+    digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in FILES}
+    publish_json(folder / "manifest.json", {**manifest, "sha256": digests})
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_snapshot_holds_all_accounts_as_they_were_on_the_day_after_the_last_event() -> None:
+    """The world that the serving tests share is whole: of one day, with both populations."""
+    snapshot = load_snapshot(current_snapshot(served().workspace))
+    assert snapshot.table.as_of == "2026-07-01"
+    assert len(snapshot.table.ids) == 120
+    assert {"prospect", "customer"} <= {c.population for c in snapshot.table.contexts}
+    assert snapshot.company["simulated"] is True

@@ -1,0 +1,93 @@
+"""One model on its test period: figures, baselines beside them, slices and the verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from features.settings import Settings
+from training import evaluate
+from training.calibrate import affine, margins
+from training.dataset import Dataset, Floats, Leak, Mask
+from training.evaluate import Bootstrap, Draws, Figure
+from training.fit import Fitted
+from training.gate import Verdict, judge
+from training.models import Baseline
+from training.split import Split
+
+COMPARED = ("auc", "pr_auc", "log_loss")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is known of a model. `margins`: log-odds of the test rows, by model and baseline."""
+
+    figures: Mapping[str, Figure]
+    baselines: Mapping[str, Mapping[str, Figure]]
+    differences: Mapping[str, Mapping[str, Figure]]
+    slices: Mapping[str, Figure]
+    leaks: tuple[Leak, ...]
+    verdict: Verdict
+    margins: Mapping[str, Floats]
+
+
+def assess(
+    data: Dataset,
+    split: Split,
+    fitted: Fitted,
+    baselines: list[Baseline],
+    leaks: list[Leak],
+    settings: Settings,
+) -> Assessment:
+    """Score the test rows with the model and each baseline, and judge."""
+    training, test = settings.training, data.take(split.test)
+    sample = Bootstrap.of(test.account, training.bootstrap, training.seed)
+    scores = {"model": margins(fitted.booster, test.X, training.threads)}
+    scores |= {b.name: baseline_margins(b, data, split) for b in baselines}
+    prevalence = float(data.y[split.fit].mean())
+    drawn = {
+        name: evaluate.draws(
+            margin, test, sample, prevalence=prevalence, capacity=training.capacity
+        )
+        for name, margin in scores.items()
+    }
+    ours = drawn.pop("model")
+    differences = {name: compared(ours, theirs) for name, theirs in drawn.items()}
+    figures = ours.figures() | evaluate.captured(expit(scores["model"]), test, sample)
+    return Assessment(
+        figures=figures,
+        baselines={name: theirs.figures() for name, theirs in drawn.items()},
+        differences=differences,
+        slices=evaluate.sliced(scores["model"], test, sample, slices(data, split)),
+        leaks=tuple(leaks),
+        verdict=judge(figures, differences, leaks, int(test.y.sum())),
+        margins=scores,
+    )
+
+
+def baseline_margins(baseline: Baseline, data: Dataset, split: Split) -> Floats:
+    """The baseline's log-odds on the test rows, fitted and calibrated on what the model was."""
+    model = baseline.make().fit(data.X[split.fit], data.y[split.fit])
+    margin = np.asarray(model.decision_function(data.X[split.test]), dtype=np.float64)
+    if split.folded:
+        return margin
+    rows = split.blocks["calibrate"]
+    unseen = np.asarray(model.decision_function(data.X[rows]), dtype=np.float64)
+    return affine(unseen, data.y[rows])(margin)
+
+
+def compared(ours: Draws, theirs: Draws) -> dict[str, Figure]:
+    """Ours less theirs, on the same resamples."""
+    return {m: evaluate.difference(getattr(ours, m), getattr(theirs, m)) for m in COMPARED}
+
+
+def slices(data: Dataset, split: Split) -> dict[str, Mask]:
+    """Test rows by contract, and by whether their account was in the fitting rows."""
+    test = data.take(split.test)
+    seen = np.isin(test.account, np.unique(data.account[split.fit]))
+    masks = {"accounts seen in training": seen, "accounts never seen": ~seen}
+    months = test.column("billing_months")
+    if months is not None:
+        masks |= {"paid by the month": months == 1, "paid for longer": months > 1}
+    return masks

@@ -1,0 +1,204 @@
+"""The job: observations → labels → split → fit → calibrate → evaluate → judge → register."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from scipy.special import expit
+
+from features.catalog import catalogue
+from features.declare import Catalogue
+from features.errors import NotReadyError, RefusedError
+from features.progress import Progress, silent
+from features.settings import Outcome as Timing
+from features.settings import Settings
+from features.workspace import Workspace
+from training import plots, registry
+from training.assess import Assessment, assess
+from training.calibrate import contributions
+from training.card import card
+from training.dataset import Dataset, assemble, leaks, schema
+from training.evaluate import Figure
+from training.fit import Fitted, fit
+from training.gate import Verdict
+from training.labels import label
+from training.models import baselines
+from training.observations import PAIR, History, read_history, schedule
+from training.outcomes import OUTCOMES, Outcome, chosen, eligible
+from training.split import Split, split
+
+PICTURED = 1_000
+STEPS = ("fitting", "judging", "registering")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """One trained model: its registered version, its figures beside the baselines', the verdict."""
+
+    outcome: str
+    version: str
+    run_id: str
+    verdict: Verdict
+    figures: Mapping[str, Figure]
+    baselines: Mapping[str, Mapping[str, Figure]]
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One outcome, ready to be learnt."""
+
+    outcome: Outcome
+    timing: Timing
+    data: Dataset
+    split: Split
+
+
+def train(
+    workspace: Workspace,
+    settings: Settings,
+    outcomes: Iterable[str] | None = None,
+    progress: Progress = silent,
+) -> list[TrainResult]:
+    """Train, judge and register a model for each outcome (None: all that the settings declare).
+
+    All rows are used, however many. Nothing is promoted. Raises NotReadyError before
+    `goldpan build`, RefusedError (before anything is fitted) when an outcome cannot be learnt from
+    these data.
+    """
+    timings = chosen(settings, outcomes)
+    table = feature_table(workspace)
+    history = read_history(workspace, settings)
+    return learn_all(workspace, settings, timings, table, history, progress)
+
+
+def learn_all(
+    workspace: Workspace,
+    settings: Settings,
+    timings: Mapping[str, Timing],
+    table: pd.DataFrame,
+    history: History,
+    progress: Progress = silent,
+) -> list[TrainResult]:
+    """The job from a feature table and a history in memory."""
+    features = catalogue(settings)
+    total = len(timings) * len(STEPS)
+    progress(0, total, "labelling")
+    tasks = [prepare(settings, features, n, t, table, history) for n, t in timings.items()]
+    results = []
+    for number, task in enumerate(tasks):
+
+        def at(step: int, name: str = task.outcome.name, before: int = number) -> None:
+            progress(before * len(STEPS) + step, total, f"{name}: {STEPS[step]}")
+
+        results.append(learn(workspace, settings, features, task, at))
+    progress(total, total, "trained")
+    return results
+
+
+def prepare(
+    settings: Settings,
+    features: Catalogue,
+    name: str,
+    timing: Timing,
+    table: pd.DataFrame,
+    history: History,
+) -> Task:
+    """Observations, labels, split and matrix of one outcome."""
+    outcome = OUTCOMES[name]
+    rows = table.merge(schedule(history, timing, name), on=PAIR)
+    rows = rows[eligible(outcome, rows, settings, timing)]
+    labelled = label(rows, history.changes, outcome, timing, history.until)
+    if labelled.empty:
+        raise RefusedError(
+            f"no observations for outcome '{name}' among {len(table)} rows of the feature table",
+            expected=f"{outcome.eligibility}, on the days that outcomes.{name} asks for",
+            do="Run goldpan build again if the settings changed; else check the subscriptions.",
+        )
+    ordered = labelled.sort_values(["as_of", "account_id"], ignore_index=True)
+    y = ordered["label"].to_numpy(dtype=np.float64)
+    gap = timing.lead_days + timing.horizon_days
+    parts = split(ordered["as_of"].to_numpy(dtype="datetime64[D]"), y, gap, name)
+    return Task(outcome, timing, assemble(ordered, features.features, name, parts.learn), parts)
+
+
+def learn(
+    workspace: Workspace, settings: Settings, features: Catalogue, task: Task, at: Any
+) -> TrainResult:
+    """Fit, judge, register: one outcome."""
+    data, parts = task.data, task.split
+    at(0)
+    fitted = fit(data, parts, settings.training)
+    at(1)
+    suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
+    rivals = baselines(data, task.outcome, settings.training)
+    assessment = assess(data, parts, fitted, rivals, suspects, settings)
+    described = card(task.outcome, task.timing, data, parts, fitted, assessment, settings, features)
+    at(2)
+    made = registry.Record(
+        outcome=task.outcome.name,
+        booster=fitted.booster,
+        schema=schema(data.columns),
+        card=described,
+        verdict=assessment.verdict,
+        parameters=parameters(fitted, described),
+        metrics=metrics(assessment),
+        plots=plots.pictures(drawn(task, features, fitted, assessment, settings)),
+    )
+    version, run_id = registry.record(workspace, made)
+    return TrainResult(task.outcome.name, version, run_id, assessment.verdict, assessment.figures,
+                       assessment.baselines, described)  # fmt: skip
+
+
+def feature_table(workspace: Workspace) -> pd.DataFrame:
+    """The feature table of the training observations; as_of becomes datetime64, midnight UTC."""
+    path = workspace.features / "features.parquet"
+    if not path.is_file():
+        raise NotReadyError("a workspace without a feature table", do="Run goldpan build first.")
+    table = pq.read_table(path, page_checksum_verification=True).to_pandas(date_as_object=False)
+    return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
+
+
+def metrics(assessment: Assessment) -> dict[str, float]:
+    """Every figure for MLflow: its value, `_low` and `_high`; a baseline's under its name."""
+    groups = {"": assessment.figures}
+    groups |= {f"{name}_": figures for name, figures in assessment.baselines.items()}
+    flat = {
+        f"{prefix}{name}{end}": value
+        for prefix, figures in groups.items()
+        for name, f in figures.items()
+        for end, value in (("", f.value), ("_low", f.low), ("_high", f.high))
+    }
+    return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+
+def parameters(fitted: Fitted, described: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run was told and chose, for MLflow."""
+    kept = ("lead_days", "horizon_days", "cut_off", "rows", "accounts", "positives", "protocol",
+            "gap_days", "rounds", "simulated", "catalogue", "settings_hash")  # fmt: skip
+    return fitted.parameters | {name: described[name] for name in kept}
+
+
+def drawn(
+    task: Task, features: Catalogue, fitted: Fitted, assessment: Assessment, settings: Settings
+) -> plots.Drawn:
+    """What the pictures show: the test rows, and contributions of a sample of them."""
+    test = task.data.take(task.split.test)
+    size = min(PICTURED, len(test.y))
+    rng = np.random.default_rng(settings.training.seed)
+    sample = test.X[rng.choice(len(test.y), size, replace=False)]
+    names = {f.name: features.signals[f.signal].label for f in features.features}
+    return plots.Drawn(
+        title=f"{task.outcome.name} in {task.timing.horizon_days} days",
+        note="simulated data" if settings.company.simulated else "",
+        y=test.y,
+        probability=expit(assessment.margins["model"]),
+        scores=assessment.margins,
+        contributions=contributions(fitted.booster, sample, settings.training.threads)[:, :-1],
+        values=sample,
+        labels=task.data.names,
+        signals=[names[n] for n in task.data.names],
+    )
