@@ -82,7 +82,7 @@ def model(card: Mapping[str, Any], conditions: Sequence[Any], version: str) -> N
     """One trained model beside its baselines, then what the gate says."""
     test = card["blocks"]["test"]
     title = (
-        f"{card['name']} v{version}: {card['outcome']} in {card['horizon_days']} days"
+        f"{card['name']} v{version}: {card['title']} in {card['horizon_days']} days"
         + (f", from day {card['lead_days']} on" if card["lead_days"] else "")
         + f"\n[dim]{test['positives']:,} positives among {test['rows']:,} observations of "
         f"{test['accounts']:,} accounts, {test['from']} to {test['to']}, out of time; "

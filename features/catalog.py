@@ -66,14 +66,14 @@ def catalogue(settings: Settings) -> Catalogue:
 
 
 def _frequency(settings: Settings) -> Iterator[Declared]:
-    m = signal("use", "Use of the product", "actions in 28 days", now="events_28d",
+    m = signal("use", "Actions in the product", "in 28 days", now="events_28d",
                before="events_prev_28d", group="frequency")
     m.sums("events", "actions", "events")
     m.change("events", "actions", "events")
     m.add("days_since_use", "days since anything was done", DaysSince("events"), unit="days",
           window=90)
     yield m.done()
-    m = signal("active_days", "Active days", "active days in 28 days", now="active_days_28d",
+    m = signal("active_days", "Active days", "in 28 days", now="active_days_28d",
                before="active_days_prev_28d", unit="days", group="frequency")
     m.sums("active_days", "days with use", "active", (7, 14, 28, 90))
     m.add("active_days_prev_28d", "days with use in the 28 days before the last 28",
@@ -83,7 +83,7 @@ def _frequency(settings: Settings) -> Iterator[Declared]:
           window=28)
     yield m.done()
     if settings.events.logins:
-        m = signal("logins", "Logins", "logins in 28 days", now="logins_28d",
+        m = signal("logins", "Logins", "in 28 days", now="logins_28d",
                    before="logins_prev_28d", group="frequency")
         m.sums("logins", "logins", "logins")
         m.change("logins", "logins", "logins")
@@ -93,7 +93,7 @@ def _frequency(settings: Settings) -> Iterator[Declared]:
 
 
 def _time(settings: Settings) -> Iterator[Declared]:
-    m = signal("minutes", "Time in the product", "minutes in 28 days", now="minutes_28d",
+    m = signal("minutes", "Time in the product", "in 28 days", now="minutes_28d",
                before="minutes_prev_28d", unit="minutes", group="time")
     m.sums("minutes", "minutes of use", "minutes")
     m.change("minutes", "minutes of use", "minutes")
@@ -106,7 +106,7 @@ def _time(settings: Settings) -> Iterator[Declared]:
     m.add("minutes_per_active_day_28d", "minutes per active day, last 28 days",
           Ratio(Sum("minutes", LAST), Sum("active", LAST)), window=28)
     yield m.done()
-    m = signal("sessions", "Sessions", "sessions in 28 days", now="sessions_28d",
+    m = signal("sessions", "Sessions", "in 28 days", now="sessions_28d",
                before="sessions_prev_28d", group="time")
     m.sums("sessions", "sessions", "sessions", (7, 28, 90))
     m.add("sessions_prev_28d", "sessions in the 28 days before the last 28",
@@ -117,7 +117,7 @@ def _time(settings: Settings) -> Iterator[Declared]:
 def _use_cases(settings: Settings) -> Iterator[Declared]:
     if not settings.events.core_use_cases:
         return
-    m = signal("core_use_cases", "Core use cases", "core use cases completed in 28 days",
+    m = signal("core_use_cases", "Core use cases completed", "in 28 days",
                now="core_use_cases_28d", before="core_use_cases_prev_28d",
                group="use cases")
     m.sums("core_use_cases", "core use cases completed", "core_use_cases")
@@ -131,7 +131,7 @@ def _use_cases(settings: Settings) -> Iterator[Declared]:
 
 
 def _breadth(settings: Settings) -> Iterator[Declared]:
-    m = signal("breadth", "Breadth of use", "different features used in 28 days",
+    m = signal("breadth", "Different features used", "in 28 days",
                now="features_used_28d", before="features_used_prev_28d", group="breadth")
     for days in (7, 28, 90):
         m.add(f"features_used_{days}d", f"different features used in the last {days} days",
@@ -149,8 +149,8 @@ def _breadth(settings: Settings) -> Iterator[Declared]:
 def _notifications(settings: Settings) -> Iterator[Declared]:
     if not settings.events.notifications_shown:
         return
-    m = signal("notifications", "Answers to in-product messages",
-               "of the messages shown were clicked", now="notification_click_rate_28d",
+    m = signal("notifications", "In-product messages clicked",
+               "of those shown in 28 days", now="notification_click_rate_28d",
                unit="share", group="notifications")
     for stem, words in (("notifications_shown", "messages shown"),
                         ("notifications_clicked", "messages clicked")):
@@ -166,7 +166,7 @@ def _notifications(settings: Settings) -> Iterator[Declared]:
 
 def _people(settings: Settings) -> Iterator[Declared]:
     users = Distinct("user", LAST)
-    m = signal("active_users", "Active users", "active users in 28 days", now="active_users_28d",
+    m = signal("active_users", "Active users", "in 28 days", now="active_users_28d",
                before="active_users_prev_28d", group="people")
     for days in WINDOWS:
         m.add(f"active_users_{days}d", f"users who did anything in the last {in_days(days)}",
@@ -182,7 +182,7 @@ def _people(settings: Settings) -> Iterator[Declared]:
           Ratio(users, Fact("users_joined")), unit="share", window=28)
     m.add("users_joined", "users who ever joined the account", Fact("users_joined"))
     yield m.done()
-    m = signal("champion", "Dependence on one user", "of all use is by the busiest user",
+    m = signal("champion", "Share of the busiest user", "of use in 28 days",
                now="top_user_share_28d", unit="share", group="people", direction=-1)
     m.add("top_user_share_28d", "share of the busiest user, last 28 days",
           TopShare("user", LAST), window=28)
@@ -194,15 +194,15 @@ def _people(settings: Settings) -> Iterator[Declared]:
 def _listed_events(settings: Settings) -> Iterator[Declared]:
     """One signal for each list of the settings that is a behaviour of its own."""
     for stem, label, words, group, direction in (
-        ("invitations", "Invitations", "invitations sent", "people", 1),
+        ("invitations", "Invitations sent", "invitations sent", "people", 1),
         ("administration", "Admin actions", "admin actions", "people", 1),
         ("limit_hits", "Limits reached", "limits reached", "limits", 0),
-        ("pricing_interest", "Interest in pricing", "looks at pricing", "commercial", 0),
+        ("pricing_interest", "Looks at pricing", "looks at pricing", "commercial", 0),
         ("failed_payments", "Failed payments", "failed payments", "commercial", -1),
-        ("tickets", "Support tickets", "tickets opened", "support", 0),
+        ("tickets", "Support tickets opened", "tickets opened", "support", 0),
     ):
         if getattr(settings.events, stem):
-            m = signal(stem, label, f"{words} in 28 days", now=f"{stem}_28d",
+            m = signal(stem, label, "in 28 days", now=f"{stem}_28d",
                        before=f"{stem}_prev_28d", group=group, direction=direction)
             m.sums(stem, words, stem, (7, 28, 90))
             m.add(f"{stem}_prev_28d", f"{words} in the 28 days before the last 28",
@@ -211,7 +211,7 @@ def _listed_events(settings: Settings) -> Iterator[Declared]:
 
 
 def _limits(settings: Settings) -> Iterator[Declared]:
-    m = signal("seat_use", "Seats in use", "of the seats are in use", now="seat_use_28d",
+    m = signal("seat_use", "Seats in use", "in 28 days", now="seat_use_28d",
                unit="share", group="limits")
     m.add("seat_use_28d", "active users over seats, last 28 days",
           Ratio(Distinct("user", LAST), Fact("seats")), window=28)
@@ -219,7 +219,7 @@ def _limits(settings: Settings) -> Iterator[Declared]:
     yield m.done()
     if not settings.plans.limits:
         return
-    m = signal("limit_use", "Use of the plan's limits", "of the tightest limit is used",
+    m = signal("limit_use", "Tightest limit used", "of what the plan allows",
                now="limit_use", unit="share", group="limits")
     shares: list[Expression] = []
     for limit in settings.plans.limits:
@@ -234,16 +234,16 @@ def _limits(settings: Settings) -> Iterator[Declared]:
 
 def _commercial(settings: Settings) -> Iterator[Declared]:
     for name, label, phrase, unit, kind, facts in (
-        ("plan", "Plan", "is the plan", "category", "context",
+        ("plan", "Plan", "", "category", "context",
          (("plan_name", "the plan"), ("plan_rank", "the plan's place on the ladder"),
           ("in_trial", "1 while in a trial"))),
         ("price", "Price", "a month", "money", "context",
          (("mrr_now", "monthly recurring revenue"), ("seats", "seats bought"),
           ("discount", "share taken off the list price"))),
-        ("renewal", "Renewal date", "to the renewal", "days", "context",
+        ("renewal", "Renewal date", "away", "days", "context",
          (("days_to_renewal", "days to the end of the term"),
           ("billing_months", "months a term lasts"))),
-        ("tenure", "Time as a customer", "as a customer", "days", "context",
+        ("tenure", "Time as a customer", "", "days", "context",
          (("tenure_days", "days since the first payment"),)),
     ):
         m = signal(name, label, phrase, now=facts[0][0], unit=unit, kind=kind, group="commercial",
@@ -267,7 +267,7 @@ _FACT_UNITS = {"plan_rank": "count", "in_trial": "share", "seats": "count", "dis
 def _journeys(settings: Settings) -> Iterator[Declared]:
     if not settings.milestones:
         return
-    m = signal("milestones", "Milestones", "milestones reached", now="milestones_reached",
+    m = signal("milestones", "Milestones reached", "", now="milestones_reached",
                group="journeys")
     m.add("milestones_reached", "milestones reached so far", Fact("milestones_reached"))
     for milestone in settings.milestones:
@@ -277,16 +277,16 @@ def _journeys(settings: Settings) -> Iterator[Declared]:
 
 
 def _company(settings: Settings) -> Iterator[Declared]:
-    m = signal("age", "Time since sign-up", "since sign-up", now="age", unit="days", kind="context",
+    m = signal("age", "Time since sign-up", "", now="age", unit="days", kind="context",
                group="company", direction=0)
     m.add("age", "days since sign-up", Fact("age_days"))
     yield m.done()
-    m = signal("size", "Company size", "employees", now="employees", kind="fixed", group="company",
+    m = signal("size", "Employees", "", now="employees", kind="fixed", group="company",
                direction=0)
     m.add("employees", "people the company employs", Fact("employees"))
     yield m.done()
     for name in ("industry", "country", "channel"):
-        m = signal(name, name.capitalize(), f"is the {name}", now=name, unit="category",
+        m = signal(name, name.capitalize(), "", now=name, unit="category",
                    kind="fixed", group="company", direction=0)
         m.add(name, f"the account's {name}", Fact(name), categorical=True)
         yield m.done()
@@ -295,7 +295,7 @@ def _company(settings: Settings) -> Iterator[Declared]:
 def _cbi(settings: Settings) -> Iterator[Declared]:
     """The Customer Behavior Index: each part the mean peer rank of its measures."""
     parts = cbi_parts(settings.events)
-    m = signal("cbi", "Customer Behavior Index", "on the Customer Behavior Index", now="cbi",
+    m = signal("cbi", "Customer Behavior Index", "of 100", now="cbi",
                unit="index", group="CBI")
     expressions = {part: Mean(tuple(PeerRank(e) for e in of)) for part, of in parts.items()}
     for part, expression in expressions.items():
@@ -333,7 +333,7 @@ def _each_event(settings: Settings) -> Iterator[Declared]:
         stem = "event_" + re.sub(r"\W+", "_", event).lower()
         words = re.sub(r"[\W_]+", " ", event).strip()
         count = EventCount(event, LAST)
-        m = signal(stem, words.capitalize(), f"times '{words}' in 28 days", now=f"{stem}_28d",
+        m = signal(stem, words.capitalize(), "times in 28 days", now=f"{stem}_28d",
                    before=f"{stem}_prev_28d", group="breadth", direction=0)
         m.add(f"{stem}_28d", f"'{words}' in the last 28 days", count, window=28)
         m.add(f"{stem}_90d", f"'{words}' in the last 90 days", EventCount(event, Window(90)),

@@ -90,23 +90,24 @@ def observed_end(workspace: Workspace, settings: Settings) -> pd.Timestamp:
     if said := settings.subscriptions.complete_until:
         return pd.Timestamp(said, tz="UTC")
     known = _rows(workspace)["known_at"]
-    last = last_event(workspace)
+    last = event_span(workspace)[1]
     return last if known.empty else min(last, known.max())
 
 
-def last_event(workspace: Workspace) -> pd.Timestamp:
-    """When the newest event of the lake happened."""
+def event_span(workspace: Workspace) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """When the oldest and the newest event of the lake happened (UTC)."""
     files = lake.table_files(workspace, "events")
     if not files:
         raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
     with duckdb.connect() as con:
-        row = con.execute("select max(event_us) from read_parquet(?)", [files]).fetchone()
-    return pd.Timestamp(row[0] if row else 0, unit="us", tz="UTC")
+        found = con.execute("select min(event_us), max(event_us) from read_parquet(?)", [files])
+        first, last = found.fetchone() or (0, 0)
+    return pd.Timestamp(first, unit="us", tz="UTC"), pd.Timestamp(last, unit="us", tz="UTC")
 
 
 def scoring_day(workspace: Workspace) -> date:
     """The first midnight at which every event of the lake has happened."""
-    return (last_event(workspace) + timedelta(days=1)).date()
+    return (event_span(workspace)[1] + timedelta(days=1)).date()
 
 
 def _rows(workspace: Workspace) -> pd.DataFrame:

@@ -33,7 +33,7 @@ PAUSE = timedelta(minutes=30)
 Row = dict[str, Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """The rows of the four tables, as a source would deliver them."""
 
@@ -41,6 +41,9 @@ class World:
     users: list[Row] = field(default_factory=list)
     subscriptions: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"World({len(self.accounts)} accounts, {len(self.events)} events)"
 
 
 def midnight(day: date) -> datetime:

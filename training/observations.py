@@ -6,11 +6,10 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
-from features.errors import InputError, NotReadyError, RefusedError
-from features.lake import read_table, table_files
+from features import lifecycle
+from features.errors import InputError, RefusedError
+from features.lake import read_table
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from features.workspace import Workspace
@@ -39,8 +38,6 @@ class History:
 
 def read_history(workspace: Workspace, settings: Settings) -> History:
     """Read the accounts and their commercial life from the lake."""
-    from features import lifecycle
-
     accounts = read_table(workspace, "accounts").to_pandas()
     once = accounts.groupby("account_id", as_index=False).agg(
         created_at=("created_at", "min"), is_internal=("is_internal", _ever)
@@ -51,18 +48,9 @@ def read_history(workspace: Workspace, settings: Settings) -> History:
         accounts=once,
         changes=lifecycle.changes(workspace, settings),
         terms=lifecycle.terms(workspace, settings),
-        first_day=first_event_day(workspace),
+        first_day=lifecycle.event_span(workspace)[0].date(),
         until=lifecycle.observed_until(workspace, settings),
     )
-
-
-def first_event_day(workspace: Workspace) -> dt.date:
-    """The day (UTC) of the earliest event in the lake."""
-    files = table_files(workspace, "events")
-    if not files:
-        raise NotReadyError("a workspace without events", do="Run goldpan ingest first.")
-    earliest = pc.min(ds.dataset(files).to_table(columns=["event_us"])["event_us"]).as_py()
-    return dt.datetime.fromtimestamp(earliest / 1e6, tz=dt.UTC).date()
 
 
 def grid(workspace: Workspace, settings: Settings) -> pd.DataFrame:
