@@ -65,7 +65,7 @@ def opened(workspace: Path, settings_file: Path) -> tuple[Workspace, Settings]:
 
 
 @verb
-@click.option("--accounts", type=click.IntRange(50), default=4000, show_default=True)
+@click.option("--accounts", type=click.IntRange(50), default=6000, show_default=True)
 @click.option("--days", type=click.IntRange(120), default=720, show_default=True)
 @click.option(
     "--seed", type=int, default=7, show_default=True, help="Another seed, another company."
@@ -141,7 +141,8 @@ def train(workspace: Path, settings_file: Path, outcomes: tuple[str, ...]) -> No
     place, settings = opened(workspace, settings_file)
     if not _trained(place, settings, outcomes or None):
         raise RefusedError(
-            "a model that the gate refuses (above)", do="It is registered, and not promoted."
+            "an outcome without a model that may be promoted (above)",
+            do="What was trained is registered in MLflow, and will not be promoted.",
         )
 
 
@@ -149,11 +150,14 @@ def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...]
     """Train and show; whether all models passed the gate."""
     from training.train import train as run
 
+    refused: dict[str, RefusedError] = {}
     with terminal.step("Training") as progress:
-        results = run(workspace, settings, outcomes, progress)
+        results = run(workspace, settings, outcomes, progress, refused.__setitem__)
     for result in results:
         terminal.model(result.card, result.verdict.conditions, result.version)
-    return all(result.verdict.passed for result in results)
+    for error in refused.values():
+        terminal.failure(error)
+    return not refused and all(result.verdict.passed for result in results)
 
 
 @verb
@@ -230,7 +234,7 @@ def _serving(workspace: Workspace, host: str, port: int, workers: int, account: 
 
 
 @verb
-@click.option("--accounts", type=click.IntRange(50), default=4000, show_default=True)
+@click.option("--accounts", type=click.IntRange(50), default=6000, show_default=True)
 @click.option("--days", type=click.IntRange(120), default=720, show_default=True)
 @click.option("--seed", type=int, default=7, show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)

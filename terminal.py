@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -37,17 +38,23 @@ def step(title: str) -> Iterator[Any]:
 
 def failure(error: Exception) -> None:
     """An error, where errors belong."""
-    ERR.print(f"[red]error:[/red] {escape(str(error))}")
+    ERR.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    return Table(
+        *columns, title=f"[bold]{title}", title_justify="left", title_style="", box=SIMPLE_HEAD
+    )
 
 
 def simulated_notice(company: str) -> None:
     """Say that the data are made up."""
-    OUT.print(f"[yellow]Simulated data:[/yellow] {escape(company)} is a company that we made up.")
+    OUT.print(f"[yellow]Simulated data:[/yellow] {escape(company)} is not a real company.")
 
 
 def ingested(counts: Sequence[Any], letters: Sequence[Mapping[str, Any]]) -> None:
     """Rows by source: sent = stored + duplicates + dead letters; then why rows were refused."""
-    table = Table("source", title="Ingested", title_justify="left")
+    table = _table("Ingested", "source")
     names = ("sent", "stored", "duplicates", "dead_letters")
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
@@ -68,7 +75,7 @@ def ingested(counts: Sequence[Any], letters: Sequence[Mapping[str, Any]]) -> Non
 
 
 def _dead_letters(letters: Sequence[Mapping[str, Any]]) -> None:
-    table = Table("source", "file", "reason", title="Dead letters", title_justify="left")
+    table = _table("Dead letters", "source", "file", "reason")
     table.add_column("rows", justify="right")
     for letter in letters[:12]:
         reason = escape(letter["reason"])
@@ -84,16 +91,16 @@ def model(card: Mapping[str, Any], conditions: Sequence[Any], version: str) -> N
     title = (
         f"{card['name']} v{version}: {card['title']} in {card['horizon_days']} days"
         + (f", from day {card['lead_days']} on" if card["lead_days"] else "")
-        + f"\n[dim]{test['positives']:,} positives among {test['rows']:,} observations of "
+        + f"[/bold]\n[dim]{test['positives']:,} positives among {test['rows']:,} observations of "
         f"{test['accounts']:,} accounts, {test['from']} to {test['to']}, out of time; "
         f"learnt from {card['positives']:,} of {card['rows']:,}[/dim]"
     )
-    table = Table("", title=title, title_justify="left", title_style="")
+    table = _table(title, "")
     for name, _, _ in FIGURES:
         table.add_column(name, justify="right")
     table.add_row("[bold]model[/bold]", *_cells(card["metrics"]))
     for name, figures in card["baselines"].items():
-        table.add_row(name.replace("_", " "), *_cells(figures))
+        table.add_row({"cbi": "CBI rule"}.get(name, name), *_cells(figures))
     OUT.print(table)
     for condition in conditions:
         if not condition.passed:
@@ -115,7 +122,7 @@ def _cell(figure: Mapping[str, float | None], form: str) -> str:
 
 def at_risk(accounts: Sequence[Any], currency: str) -> None:
     """The accounts whose leaving would cost most, and why, in words."""
-    table = Table("account", title="Most MRR at risk", title_justify="left", show_lines=True)
+    table = _table("Most MRR at risk", "account")
     for name in ("MRR", "churn", "at risk"):
         table.add_column(name, justify="right")
     table.add_column("why")
@@ -125,6 +132,7 @@ def at_risk(accounts: Sequence[Any], currency: str) -> None:
         name = f"{escape(a.name or '')}\n[dim]{escape(a.account_id)}[/dim]"
         money = [f"{a.mrr:,.0f} {currency}", f"{a.probability:.0%} {a.grade}"]
         table.add_row(name, *money, f"{a.mrr_at_risk:,.0f} {currency}", why)
+        table.add_section()
     OUT.print(table)
     OUT.print("[dim]▲ raises the probability of leaving, ▼ lowers it[/dim]")
 

@@ -4,10 +4,9 @@ For training, nightly scoring and online use, a feature of an account is what is
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from features import lake, rollups
 from features.algebra import Expression, PeerRank
 from features.catalog import catalogue
 from features.declare import Feature
-from features.errors import InputError, NotReadyError
+from features.errors import NotReadyError
 from features.events import CONTRACT
 from features.facts import CONTEXT, Records, facts, populations
+from features.points import chunks, observed_points, with_peers
 from features.progress import Progress, silent
 from features.settings import Settings
 from features.sql import Rollups, compile_expression, leaves, peer_ranks, peer_values
@@ -30,6 +30,7 @@ from features.windows import POINT
 from features.workspace import Workspace, publish_folder, publish_json
 
 CHUNK_POINTS = 100_000
+CHUNK_RANKED = 500_000
 MEMORY = "2GB"
 Known = Callable[[ibis.Table, Records, Settings], ibis.Table]
 
@@ -50,13 +51,13 @@ def build(
 
     Raises NotReadyError when nothing was ingested, InputError when there is nothing to observe.
     """
-    points = _points(observations)
+    points = observed_points(observations)
     made = ensure_rollups(workspace, settings, progress=progress)
     features = catalogue(settings).features
     staged = out.with_name(f".{out.name}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
     with closing(Session(workspace, settings, made)) as session:
-        rows = _rows(session, features, _panel(workspace, points), progress)
+        rows = _rows(session, features, with_peers(workspace, points), progress)
         ranked = _ranked(session, features, rows)
         with pq.ParquetWriter(staged, table_schema(features), write_page_checksum=True) as sink:
             for chunk in chunks(points, CHUNK_POINTS):
@@ -95,30 +96,6 @@ def ensure_rollups(
         publish_json(staged / "stamp.json", stamp)
     con.disconnect()
     return folder
-
-
-def chunks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
-    """Whole accounts at a time, about `size` rows each; `points` is sorted by account."""
-    if points.empty:
-        return
-    block = points.groupby("account_id", sort=False).ngroup().to_numpy()
-    starts = [0]
-    for row in range(size, len(points), size):
-        starts.append(int(block.searchsorted(block[row], side="left")))
-    bounds = sorted({*starts, len(points)})
-    for low, high in pairwise(bounds):
-        yield points.iloc[low:high]
-
-
-def _points(observations: pd.DataFrame) -> pd.DataFrame:
-    if observations.empty:
-        raise InputError(
-            "no observations", expected="at least one (account_id, as_of)",
-            do="Check that accounts signed up before the last event.",
-        )  # fmt: skip
-    day = pd.to_datetime(observations["as_of"]).to_numpy().astype("datetime64[D]").astype("int64")
-    points = pd.DataFrame({"account_id": observations["account_id"].to_numpy(), "as_of_day": day})
-    return points.drop_duplicates().sort_values(POINT, ignore_index=True)
 
 
 class Session:
@@ -205,26 +182,6 @@ def use_events(by_event: ibis.Table, settings: Settings) -> dict[str, list[str]]
     return {"feature": features, "core": list(declared.core_use_cases)}
 
 
-def _panel(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
-    """Every account on every day on which anyone is observed, from its sign-up on.
-
-    Peers are ranked among these; `observed` marks the rows that were asked for.
-    """
-    accounts = lake.read_table(workspace, "accounts").select(["account_id", "created_at"])
-    created = accounts.to_pandas().groupby("account_id")["created_at"].min()
-    born = pd.DataFrame({"account_id": created.index, "born": _day_number(created)})
-    alive = born.merge(points[["as_of_day"]].drop_duplicates(), how="cross")
-    alive = alive[alive["born"] < alive["as_of_day"]][POINT]
-    both = alive.merge(points.assign(observed=True), on=POINT, how="outer")
-    both["observed"] = both["observed"].notna()
-    return both.sort_values(POINT, ignore_index=True)
-
-
-def _day_number(times: pd.Series) -> Any:
-    """Whole days since 1970-01-01 UTC."""
-    return times.dt.tz_convert(None).to_numpy().astype("datetime64[D]").astype("int64")
-
-
 def _rows(
     session: Session, features: Sequence[Feature], panel: pd.DataFrame, progress: Progress
 ) -> ibis.Table:
@@ -237,7 +194,8 @@ def _rows(
     peers = [e for f in features for e in _ranks_in(f)]
     ranked, every = [r.of for r in peers], [f.expression for f in features]
     done = 0
-    for chunk in chunks(panel, CHUNK_POINTS):
+    mostly_ranked = 2 * panel["observed"].sum() < len(panel)
+    for chunk in chunks(panel, CHUNK_RANKED if mostly_ranked else CHUNK_POINTS):
         observed = chunk.loc[chunk["observed"], POINT]
         both = 2 * len(observed) >= len(chunk)
         parts = (

@@ -1,6 +1,6 @@
 """The job: observations → labels → split → fit → calibrate → evaluate → judge → register."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from training.split import Split, split
 
 PICTURED = 1_000
 STEPS = ("fitting", "judging", "registering")
+Refusal = Callable[[str, RefusedError], None]
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,18 @@ def train(
     settings: Settings,
     outcomes: Iterable[str] | None = None,
     progress: Progress = silent,
+    refused: Refusal | None = None,
 ) -> list[TrainResult]:
     """Train, judge and register a model for each outcome (None: all that the settings declare).
 
     All rows are used, however many. Nothing is promoted. Raises NotReadyError before
     `goldpan build`, RefusedError (before anything is fitted) when an outcome cannot be learnt from
-    these data.
+    these data; with `refused`, that is told of the outcome and the others are learnt.
     """
     timings = chosen(settings, outcomes)
     table = feature_table(workspace)
     history = read_history(workspace, settings)
-    return learn_all(workspace, settings, timings, table, history, progress)
+    return learn_all(workspace, settings, timings, table, history, progress, refused)
 
 
 def learn_all(
@@ -82,12 +84,20 @@ def learn_all(
     table: pd.DataFrame,
     history: History,
     progress: Progress = silent,
+    refused: Refusal | None = None,
 ) -> list[TrainResult]:
     """The job from a feature table and a history in memory."""
     features = catalogue(settings)
-    total = len(timings) * len(STEPS)
-    progress(0, total, "labelling")
-    tasks = [prepare(settings, features, n, t, table, history) for n, t in timings.items()]
+    progress(0, 0, "labelling")
+    tasks = []
+    for name, timing in timings.items():
+        try:
+            tasks.append(prepare(settings, features, name, timing, table, history))
+        except RefusedError as error:
+            if refused is None:
+                raise
+            refused(name, error)
+    total = len(tasks) * len(STEPS)
     results = []
     for number, task in enumerate(tasks):
 

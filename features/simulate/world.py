@@ -49,7 +49,7 @@ class World:
 def simulate(
     workspace: Workspace,
     *,
-    accounts: int = 4000,
+    accounts: int = 6000,
     days: int = 720,
     seed: int = 7,
     end: date = date(2026, 6, 30),
