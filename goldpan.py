@@ -1,16 +1,19 @@
 """The front door: one command whose verbs follow the data. Each loads what it needs when called."""
 
+import json
+import shutil
 from collections.abc import Callable
 from datetime import date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import click
 
 import terminal
-from features.errors import GoldpanError, RefusedError
+from features.errors import GoldpanError, InputError, RefusedError
 from features.settings import OUTCOMES, Settings, load_settings
-from features.workspace import Workspace
+from features.workspace import Workspace, publish_json
 
 WORKSPACE = click.option(
     "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path("workspace"),
@@ -56,6 +59,19 @@ def verb(function: Callable[..., None]) -> click.Command:
     return main.command()(WORKSPACE(SETTINGS(function)))
 
 
+def company(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how large a company to make up."""
+    size, span = click.IntRange(50), click.IntRange(120)
+    for name, kind, default, text in (
+        ("--seed", int, 7, "Another seed, another company."),
+        ("--days", span, 720, "Days of history."),
+        ("--accounts", size, 6000, "Accounts that sign up."),
+    ):
+        option = click.option(name, type=kind, default=default, show_default=True, help=text)
+        function = option(function)
+    return function
+
+
 def opened(workspace: Path, settings_file: Path) -> tuple[Workspace, Settings]:
     """The workspace and the settings that a verb works with."""
     settings = load_settings(settings_file)
@@ -65,11 +81,7 @@ def opened(workspace: Path, settings_file: Path) -> tuple[Workspace, Settings]:
 
 
 @verb
-@click.option("--accounts", type=click.IntRange(50), default=6000, show_default=True)
-@click.option("--days", type=click.IntRange(120), default=720, show_default=True)
-@click.option(
-    "--seed", type=int, default=7, show_default=True, help="Another seed, another company."
-)
+@company
 def simulate(workspace: Path, settings_file: Path, accounts: int, days: int, seed: int) -> None:
     """Make up a SaaS company: its accounts, users, subscriptions and events.
 
@@ -171,22 +183,29 @@ def promote(
     Writes the bundle that serving reads and moves MLflow's alias `champion`. Exits 3, with the
     reasons, when the gate refuses.
     """
+    place, settings = opened(workspace, settings_file)
+    if not _promoted(place, settings, outcomes or tuple(settings.outcomes.declared()), number):
+        click.get_current_context().exit(RefusedError.exit_code)
+
+
+def _promoted(
+    workspace: Workspace, settings: Settings, outcomes: tuple[str, ...], number: str | None
+) -> bool:
+    """Promote and show; whether every outcome's model was taken."""
     from training.registry import promote as run
 
-    place, settings = opened(workspace, settings_file)
-    refused: list[GoldpanError] = []
-    for outcome in outcomes or tuple(settings.outcomes.declared()):
+    taken = []
+    for outcome in outcomes:
         try:
-            promotion = run(place, settings, outcome, number)
-        except RefusedError as error:
-            refused.append(error)
+            promotion = run(workspace, settings, outcome, number)
+        except GoldpanError as error:
+            if len(outcomes) == 1:
+                raise
             terminal.failure(error)
         else:
-            terminal.OUT.print(
-                f"[green]✓[/green] {outcome}: version {promotion.version} is champion"
-            )
-    if refused:
-        click.get_current_context().exit(RefusedError.exit_code)
+            taken.append(outcome)
+            terminal.done(f"{outcome}: version {promotion.version} is champion")
+    return len(taken) == len(outcomes)
 
 
 @verb
@@ -197,8 +216,8 @@ def score(workspace: Path, settings_file: Path, as_of: datetime | None) -> None:
     _scored(place, settings, as_of.date() if as_of else None)
 
 
-def _scored(workspace: Workspace, settings: Settings, as_of: date | None) -> str | None:
-    """Score and show; the account that is most at risk, if any."""
+def _scored(workspace: Workspace, settings: Settings, as_of: date | None) -> None:
+    """Score every account, and show those that are most at risk."""
     from serving.batch import at_risk
     from serving.batch import score as run
 
@@ -207,7 +226,6 @@ def _scored(workspace: Workspace, settings: Settings, as_of: date | None) -> str
     accounts = at_risk(snapshot)
     if accounts:
         terminal.at_risk(accounts, settings.company.currency)
-    return accounts[0].account_id if accounts else None
 
 
 @verb
@@ -221,24 +239,19 @@ def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: i
     WORKSPACE/scores.
     """
     from serving.accounts import an_account
-
-    place = Workspace(workspace)
-    _serving(place, host, port, workers, an_account(place))
-
-
-def _serving(workspace: Workspace, host: str, port: int, workers: int, account: str) -> None:
     from serving.start import serve as run
 
+    place = Workspace(workspace)
+    account = an_account(place)
     terminal.OUT.print("Starting the service …")
-    run(workspace, host, port, workers, ready=lambda url: terminal.how_to_call(url, account))
+    run(place, host, port, workers, ready=lambda url: terminal.how_to_call(url, account))
 
 
 @verb
-@click.option("--accounts", type=click.IntRange(50), default=6000, show_default=True)
-@click.option("--days", type=click.IntRange(120), default=720, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True)
+@company
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option("--no-serve", is_flag=True, help="End after the scores.")
+@click.option("--again", is_flag=True, help="Make everything anew.")
 @click.pass_context
 def demo(
     ctx: click.Context,
@@ -249,18 +262,51 @@ def demo(
     seed: int,
     port: int,
     no_serve: bool,
+    again: bool,
 ) -> None:
-    """Do everything once: simulate a company, ingest, build, train, promote, score, serve."""
-    common = {"workspace": workspace, "settings_file": settings_file}
-    ctx.invoke(simulate, **common, accounts=accounts, days=days, seed=seed)
-    ctx.invoke(ingest, **common, sources=())
-    ctx.invoke(build, **common)
+    """Do everything once: simulate a company, ingest, build, train, promote, score, serve.
+
+    What a former demo with the same options made is served at once.
+    """
     place, settings = Workspace(workspace), load_settings(settings_file)
-    _trained(place, settings, None)
-    ctx.invoke(promote, **common, outcomes=(), number=None)
-    account = _scored(place, settings, None)
-    if not no_serve and account:
-        _serving(place, "127.0.0.1", port, 1, account)
+    common = {"workspace": workspace, "settings_file": settings_file}
+    options = {"accounts": accounts, "days": days, "seed": seed}
+    stamp = options | {"made_by": _made_by(settings_file)}
+    if _begun(place, stamp, again):
+        ctx.invoke(simulate, **common, **options)
+        ctx.invoke(ingest, **common, sources=())
+        ctx.invoke(build, **common)
+        _trained(place, settings, None)
+        _promoted(place, settings, tuple(settings.outcomes.declared()), None)
+        _scored(place, settings, None)
+        publish_json(place.root / "demo.json", stamp | {"complete": True})
+    else:
+        terminal.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
+    if not no_serve:
+        ctx.invoke(serve, **common, port=port)
+
+
+def _begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:
+    """Whether there is work to do; another demo's data are cleared, nobody else's are touched."""
+    note = place.root / "demo.json"
+    if note.is_file():
+        found = json.loads(note.read_text())
+        if found == stamp | {"complete": True} and not again:
+            return False
+        if again or {**found, "complete": False} != stamp | {"complete": False}:
+            for folder in (place.lake, place.rollups, place.features):
+                shutil.rmtree(folder, ignore_errors=True)
+    elif place.lake.exists():
+        raise InputError(f"data in {place.root} that no demo made", do="Name another --workspace.")
+    publish_json(note, stamp | {"complete": False})
+    return True
+
+
+def _made_by(settings_file: Path) -> str:
+    """A digest of the settings and of our own code."""
+    home, parts = Path(__file__).parent, ("features", "training", "serving")
+    code = sorted(path for part in parts for path in home.glob(f"{part}/**/*.py"))
+    return sha256(b"".join(p.read_bytes() for p in [settings_file, *code])).hexdigest()
 
 
 if __name__ == "__main__":

@@ -33,7 +33,12 @@ def step(title: str) -> Iterator[Any]:
 
         yield told
         seconds = bar.tasks[0].elapsed or 0.0
-    OUT.print(f"[green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]")
+    done(f"{title} [dim]{seconds:.1f} s[/dim]")
+
+
+def done(what: str) -> None:
+    """A step that ended well."""
+    OUT.print(f"[green]✓[/green] {what}")
 
 
 def failure(error: Exception) -> None:

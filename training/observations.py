@@ -43,7 +43,7 @@ def read_history(workspace: Workspace, settings: Settings) -> History:
         created_at=("created_at", "min"), is_internal=("is_internal", _ever)
     )
     if once.empty:
-        raise InputError("no accounts in the lake", do="Ingest accounts, then build again.")
+        raise InputError("no accounts in the lake", do="Run `goldpan ingest` first.")
     return History(
         accounts=once,
         changes=lifecycle.changes(workspace, settings),

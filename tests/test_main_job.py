@@ -1,0 +1,162 @@
+"""The main job as a newcomer runs it: real commands, a real lake, MLflow store and service."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def goldpan(*arguments: str, expect: int = 0, **environment: str) -> str:
+    """Run the command as a user would; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "goldpan", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == expect, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A workspace in which a small demo ran to its end, and what it printed."""
+    workspace = tmp_path_factory.mktemp("demo") / "workspace"
+    options = ["--accounts", "1200", "--days", "540", "--no-serve"]
+    return workspace, goldpan("demo", "--workspace", str(workspace), *options)
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def served(made: tuple[Path, str], port: int, tmp_path: Path) -> Iterator[str]:
+    """What `goldpan serve` prints once it answers."""
+    log = tmp_path / "serve.log"
+    command = [sys.executable, "-m", "goldpan", "serve"]
+    command += ["--workspace", str(made[0]), "--port", str(port)]
+    with log.open("w") as sink:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=sink)
+    deadline = time.monotonic() + 90
+    while "curl" not in log.read_text() and process.poll() is None:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    try:
+        yield log.read_text()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_the_demo_says_what_it_did(made: tuple[Path, str]) -> None:
+    """It says that the data are simulated, counts rows, and shows each model beside baselines."""
+    _, said = made
+    assert "Simulated data: Larkmoor" in said
+    for word in ("sent", "duplicates", "dead letters", "AUC", "PR-AUC", "log-loss skill", "lift"):
+        assert word in said
+    for outcome in ("pql v1", "upgrade v1", "churn v1"):
+        assert outcome in said
+    for baseline in ("CBI rule", "recency", "logistic"):
+        assert said.count(baseline) == 3
+    assert "Most MRR at risk" in said
+    assert "28 days" in said
+
+
+def test_nothing_is_written_outside_the_workspace(made: tuple[Path, str]) -> None:
+    """One folder holds the lake, the models, the scores and MLflow's store."""
+    found = {p.name for p in made[0].iterdir() if not p.name.startswith(".")}
+    assert {"raw", "lake", "rollups", "features", "mlflow", "bundles", "scores"} <= found
+    assert not (ROOT / "mlruns").exists()
+    assert not (ROOT / "mlflow.db").exists()
+
+
+def test_the_printed_curl_works_when_pasted(made: tuple[Path, str], served: str) -> None:
+    """The service answers the pasted request with the batch's own figures, to the bit."""
+    curl = next(line for line in served.splitlines() if line.startswith("curl"))
+    answer = json.loads(subprocess.check_output(["/bin/sh", "-c", curl]))
+    assert answer["simulated"] is True
+    account = answer["results"][0]
+    folder = made[0] / "scores" / (made[0] / "scores" / "current").read_text().strip()
+    rows = pq.read_table(
+        folder / "scores.parquet", filters=[("account_id", "==", account["account_id"])]
+    ).to_pylist()
+    batch = {r["model"]: (r["probability"], r["grade"], json.loads(r["reasons"])) for r in rows}
+    online = {s["model"]: (s["probability"], s["grade"], s["reasons"]) for s in account["scores"]}
+    assert online == batch
+    assert all(len(s["reasons"]) == 5 for s in account["scores"])
+
+
+def test_ingesting_again_adds_nothing(made: tuple[Path, str]) -> None:
+    """The same files a second time are all duplicates."""
+    said = goldpan("ingest", "--workspace", str(made[0]))
+    together = next(line for line in said.splitlines() if "together" in line)
+    sent, stored, duplicates, dead = (int(n.replace(",", "")) for n in together.split()[1:])
+    assert (stored, dead) == (0, 0)
+    assert duplicates == sent > 100_000
+
+
+def test_a_second_demo_is_served_at_once(made: tuple[Path, str]) -> None:
+    """What a former demo with the same options made is not made again."""
+    options = ["--accounts", "1200", "--days", "540", "--no-serve"]
+    said = goldpan("demo", "--workspace", str(made[0]), *options)
+    assert "holds this demo already" in said
+
+
+def test_steps_out_of_order_say_what_is_missing(tmp_path: Path) -> None:
+    """Each verb names the verb that must come first."""
+    where = ["--workspace", str(tmp_path / "empty")]
+    assert "Run `goldpan ingest` first" in goldpan("build", *where, expect=2)
+    assert "Run goldpan build first" in goldpan("train", *where, expect=2)
+    assert "promote" in goldpan("score", *where, expect=2)
+    assert "promote" in goldpan("serve", *where, expect=2)
+    assert "expected at least one file" in goldpan("ingest", *where, expect=2)
+
+
+@pytest.mark.parametrize("verb", ["simulate", "ingest", "build", "train", "promote", "score",
+                                  "serve", "demo"])  # fmt: skip
+def test_every_verb_explains_itself(verb: str) -> None:
+    """`--help` says what the verb does and where its files go."""
+    said = goldpan(verb, "--help")
+    assert "--workspace" in said
+    assert len(said.splitlines()) > 8
+
+
+@pytest.mark.parametrize("verb", ["build", "train"])
+@pytest.mark.parametrize("seconds", [2.0, 6.0])
+def test_a_killed_step_is_completed_by_the_next(
+    made: tuple[Path, str], tmp_path: Path, verb: str, seconds: float
+) -> None:
+    """SIGKILL in the midst leaves no half-written table; running again completes."""
+    workspace = made[0]
+    command = [sys.executable, "-m", "goldpan", verb, "--workspace", str(workspace)]
+    before = (workspace / "features" / "features.parquet").read_bytes()
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+    assert (workspace / "features" / "features.parquet").read_bytes() == before
+    goldpan(verb, *(["churn"] if verb == "train" else []), "--workspace", str(workspace))
+    after = pq.read_table(workspace / "features" / "features.parquet")
+    keys = after.select(["account_id", "as_of"]).to_pandas()
+    assert not keys.duplicated().any()
+    assert len(after) == pq.read_metadata(workspace / "features" / "features.parquet").num_rows
