@@ -103,8 +103,8 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
     letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
     letters.
     """
-    from features.dead_letters import dead_letters
-    from features.sources import ingest as run
+    from features.sources.dead_letters import dead_letters
+    from features.sources.ingest import ingest as run
 
     place, settings = opened(workspace, settings_file)
     base = settings_file.resolve().parent

@@ -1,6 +1,5 @@
 """Which accounts a model may speak about, by what was known of them on the scoring day."""
 
-import math
 from dataclasses import dataclass
 
 POPULATIONS = {
@@ -54,4 +53,4 @@ def why_not(outcome: str, population: str, context: Context, rules: Rules) -> st
 
 def has_seats(context: Context) -> bool:
     """Whether the account pays by the seat; missing is None or NaN."""
-    return context.seats is not None and not math.isnan(context.seats)
+    return context.seats is not None and context.seats > 0  # NaN is not

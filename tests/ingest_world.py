@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from features.lake import read_table
 from features.settings import parse_settings
-from features.sources import SourceCount, ingest
+from features.sources.ingest import SourceCount, ingest
 from features.workspace import Workspace
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.dead_letters import dead_letters
 from features.errors import InputError
 from features.lake import table_version
-from features.sources import SourceCount
+from features.sources.dead_letters import dead_letters
+from features.sources.ingest import SourceCount
 from features.workspace import Workspace
 from tests.ingest_world import COLUMNS, events, figures, letters, run, stored, write
 

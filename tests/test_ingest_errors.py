@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import GoldpanError, InputError, SettingsError
-from features.expressions import Guard, closed_room
 from features.lake import table_version
 from features.settings import parse_settings
-from features.sources import ingest
+from features.sources.expressions import Guard, closed_room
+from features.sources.ingest import ingest
 from features.workspace import Workspace
 from tests.ingest_world import COLUMNS, company, events, figures, letters, run, stored, write
 

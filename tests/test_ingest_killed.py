@@ -16,18 +16,18 @@ ROWS = "".join(f"2026-0{m}-03T00:00:00Z,a{i},open\n" for m in (1, 2) for i in ra
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-import features.lake, features.sources
+import features.lake, features.sources.ingest
 from tests.ingest_world import events, run
 
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
 owner, name = {
-    "reading": (features.sources.Staging, "add"),
-    "before the letters": (features.sources.DeadLetterBox, "commit"),
-    "before the rows": (features.sources.Staging, "commit"),
+    "reading": (features.sources.ingest.Staging, "add"),
+    "before the letters": (features.sources.ingest.DeadLetterBox, "commit"),
+    "before the rows": (features.sources.ingest.Staging, "commit"),
     "files moved": (features.lake.DeltaTable, "create_write_transaction"),
-    "before the note": (features.sources, "_note"),
+    "before the note": (features.sources.ingest, "_note"),
 }[sys.argv[2]]
 setattr(owner, name, die)
 run(Path(sys.argv[1]), events("clicks.csv"))

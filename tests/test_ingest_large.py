@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from features import csv_reader, jsonl_reader, readers
-from features.sources import SourceCount
+from features.sources import csv_reader, jsonl_reader, readers
+from features.sources.ingest import SourceCount
 from tests.ingest_world import events, figures, letters, run, stored, write
 
 HEAD = "at,who,what\n"

@@ -19,7 +19,7 @@ from scipy.special import expit
 from features.catalog import catalogue
 from features.settings import Settings, load_settings
 from features.simulate.world import simulate
-from features.sources import ingest
+from features.sources.ingest import ingest
 from features.workspace import Workspace, publish_json, publish_text
 from serving.accounts import current_snapshot, load_snapshot
 from serving.batch import score

@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.csv_reader import CsvReader
 from features.errors import InputError
-from features.jsonl_reader import JsonlReader
-from features.rows import Reader, Rows, readable
+from features.sources.csv_reader import CsvReader
+from features.sources.jsonl_reader import JsonlReader
+from features.sources.rows import Reader, Rows, readable
 
 PARQUET_ROWS = 131_072
 PARQUET_BYTES = 64_000_000

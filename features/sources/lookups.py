@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import InputError, SettingsError
-from features.expressions import quoted
-from features.readers import open_reader
 from features.settings import Lookup, Source
+from features.sources.expressions import quoted
+from features.sources.readers import open_reader
 
 
 def read_lookup(source: Source, path: Path) -> pa.Table:

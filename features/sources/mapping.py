@@ -11,15 +11,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.checks import quote, reason_sql
-from features.conversions import Conversion, NaiveTimeError, WrongTypeError, sql_type
 from features.errors import GoldpanError, InputError, SettingsError
 from features.events import CONTRACT, SUBSCRIPTIONS, Column, Table
-from features.expressions import Guard, bare_name, closed_room, quoted
-from features.lookups import rows_sql
-from features.row_ids import content_sql, identity_sql
-from features.rows import Rows
 from features.settings import Plans, Source
+from features.sources.checks import quote, reason_sql
+from features.sources.conversions import Conversion, NaiveTimeError, WrongTypeError, sql_type
+from features.sources.expressions import Guard, bare_name, closed_room, quoted
+from features.sources.lookups import rows_sql
+from features.sources.row_ids import content_sql, identity_sql
+from features.sources.rows import Rows
 
 LINE = "__line"
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.rows import TEXT_LENGTH, TEXT_ROWS, Rows, Unreadable, binary, empty_is_null, readable
+from features.sources.rows import (
+    TEXT_LENGTH,
+    TEXT_ROWS,
+    Rows,
+    Unreadable,
+    binary,
+    empty_is_null,
+    readable,
+)
 
 
 class JsonlReader:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.lake import DEAD_LETTERS, PartWriter, read_table, replace_dead_letters
-from features.mapping import LINE
-from features.rows import Rows
+from features.sources.mapping import LINE
+from features.sources.rows import Rows
 from features.workspace import Workspace
 
 RAW_LENGTH = 2_000

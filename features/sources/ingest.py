@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.dead_letters import DeadLetterBox
 from features.errors import GoldpanError, InputError, SettingsError
 from features.events import CONTRACT
-from features.jsonl_reader import JsonlReader
 from features.lake import append_rows, table_files, table_schema
-from features.lookups import read_lookup
-from features.mapping import BoundMapping, Mapping
 from features.progress import Progress, silent
-from features.readers import open_reader
-from features.rows import Reader
 from features.settings import Settings, Source, resolve_path
-from features.staging import Staging, clear, digest_of
+from features.sources.dead_letters import DeadLetterBox
+from features.sources.jsonl_reader import JsonlReader
+from features.sources.lookups import read_lookup
+from features.sources.mapping import BoundMapping, Mapping
+from features.sources.readers import open_reader
+from features.sources.rows import Reader
+from features.sources.staging import Staging, clear, digest_of
 from features.workspace import Workspace
 
 

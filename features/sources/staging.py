@@ -11,7 +11,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.checks import quote
 from features.events import EVENTS, Table
 from features.lake import (
     MONTH,
@@ -22,8 +21,9 @@ from features.lake import (
     table_files,
     table_schema,
 )
-from features.mapping import LINE
-from features.row_ids import content_sql
+from features.sources.checks import quote
+from features.sources.mapping import LINE
+from features.sources.row_ids import content_sql
 from features.workspace import Workspace
 
 MEMORY = "768MB"

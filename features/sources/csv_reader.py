@@ -12,7 +12,7 @@ from typing import IO
 import pyarrow as pa
 
 from features.errors import InputError
-from features.rows import (
+from features.sources.rows import (
     TEXT_LENGTH,
     TEXT_ROWS,
     Rows,
