@@ -25,7 +25,7 @@ test: install  ## everything a newcomer should see pass
 	$(RUN)/python -m pytest -m "not slow" $(ARGS)
 
 test-long: install  ## the same with the long campaigns
-	$(RUN)/python -m pytest $(ARGS)
+	GOLDPAN_EXAMPLES=100 $(RUN)/python -m pytest $(ARGS)
 
 check: install  ## lint, format, types
 	$(BIN)/ruff check .

@@ -1,19 +1,16 @@
 """The front door: one command whose verbs follow the data. Each loads what it needs when called."""
 
-import json
-import shutil
 from collections.abc import Callable
 from datetime import date, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import click
 
 import terminal
-from features.errors import GoldpanError, InputError, RefusedError
+from features.errors import GoldpanError, RefusedError, from_outside
 from features.settings import OUTCOMES, Settings, load_settings
-from features.workspace import Workspace, publish_json
+from features.workspace import Workspace
 
 WORKSPACE = click.option(
     "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path("workspace"),
@@ -24,22 +21,31 @@ SETTINGS = click.option(
     default=Path("goldpan.toml"), show_default=True, help="The company's settings.",
 )  # fmt: skip
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+STOPPED = 130
 
 
 class Verbs(click.Group):
-    """Shows errors of ours as one line, and lists the verbs in the order of the data."""
+    """Shows errors in words, never as a traceback, and lists the verbs in the data's order."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The order in which one would use them."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb; an error of ours ends the command with its own exit code."""
+        """Run a verb; an error that a person can act on ends it with its own exit code."""
         try:
             return super().invoke(ctx)
-        except GoldpanError as error:
-            terminal.failure(error)
-            ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            terminal.stopped()
+            ctx.exit(STOPPED)
+        except Exception as error:
+            told = error if isinstance(error, GoldpanError) else from_outside(error)
+            if told is None:
+                raise
+            terminal.failure(told)
+            ctx.exit(told.exit_code)
 
 
 @click.group(cls=Verbs, context_settings={"max_content_width": 100})
@@ -50,7 +56,8 @@ def main() -> None:
     The verbs follow the data: simulate (or bring your own files), ingest, build, train, promote,
     score, serve. `goldpan demo` does all of it.
 
-    Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate.
+    Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate, 130 stopped
+    by Ctrl-C.
     """
 
 
@@ -113,7 +120,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
             counts = run(place, settings, base=base, only=sources or None, progress=progress)
     except GoldpanError:
         if letters := dead_letters(place).to_pylist():
-            terminal.ingested([], letters)
+            terminal.refused_so_far(letters)
         raise
     terminal.ingested(counts, dead_letters(place).to_pylist())
 
@@ -126,6 +133,7 @@ def build(workspace: Path, settings_file: Path) -> None:
     that the outcomes in the settings ask for. Writes WORKSPACE/features/features.parquet.
     """
     from features.build import build as run
+    from features.vocabulary import unheard
     from training.observations import grid
 
     place, settings = opened(workspace, settings_file)
@@ -140,6 +148,7 @@ def build(workspace: Path, settings_file: Path) -> None:
             progress=progress,
         )
     terminal.OUT.print(f"{len(observations):,} observations")
+    terminal.warned(unheard(place, settings))
 
 
 @verb
@@ -184,28 +193,29 @@ def promote(
     reasons, when the gate refuses.
     """
     place, settings = opened(workspace, settings_file)
-    if not _promoted(place, settings, outcomes or tuple(settings.outcomes.declared()), number):
-        click.get_current_context().exit(RefusedError.exit_code)
+    if code := _promoted(place, settings, outcomes or tuple(settings.outcomes.declared()), number):
+        click.get_current_context().exit(code)
 
 
 def _promoted(
     workspace: Workspace, settings: Settings, outcomes: tuple[str, ...], number: str | None
-) -> bool:
-    """Promote and show; whether every outcome's model was taken."""
+) -> int:
+    """Promote and show; 0 when every outcome's model was taken, else the gravest exit code."""
     from training.registry import promote as run
 
-    taken = []
+    code = 0
     for outcome in outcomes:
         try:
-            promotion = run(workspace, settings, outcome, number)
+            with terminal.step(f"Promoting {outcome}"):
+                promotion = run(workspace, settings, outcome, number)
         except GoldpanError as error:
             if len(outcomes) == 1:
                 raise
             terminal.failure(error)
+            code = max(code, error.exit_code)
         else:
-            taken.append(outcome)
             terminal.done(f"{outcome}: version {promotion.version} is champion")
-    return len(taken) == len(outcomes)
+    return code
 
 
 @verb
@@ -268,45 +278,24 @@ def demo(
 
     What a former demo with the same options made is served at once.
     """
+    from demo import begun, finished, made_by
+
     place, settings = Workspace(workspace), load_settings(settings_file)
     common = {"workspace": workspace, "settings_file": settings_file}
     options = {"accounts": accounts, "days": days, "seed": seed}
-    stamp = options | {"made_by": _made_by(settings_file)}
-    if _begun(place, stamp, again):
+    stamp = options | {"made_by": made_by(settings_file)}
+    if begun(place, stamp, again):
         ctx.invoke(simulate, **common, **options)
         ctx.invoke(ingest, **common, sources=())
         ctx.invoke(build, **common)
         _trained(place, settings, None)
         _promoted(place, settings, tuple(settings.outcomes.declared()), None)
         _scored(place, settings, None)
-        publish_json(place.root / "demo.json", stamp | {"complete": True})
+        finished(place, stamp)
     else:
         terminal.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
     if not no_serve:
         ctx.invoke(serve, **common, port=port)
-
-
-def _begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:
-    """Whether there is work to do; another demo's data are cleared, nobody else's are touched."""
-    note = place.root / "demo.json"
-    if note.is_file():
-        found = json.loads(note.read_text())
-        if found == stamp | {"complete": True} and not again:
-            return False
-        if again or {**found, "complete": False} != stamp | {"complete": False}:
-            for folder in (place.lake, place.rollups, place.features):
-                shutil.rmtree(folder, ignore_errors=True)
-    elif place.lake.exists():
-        raise InputError(f"data in {place.root} that no demo made", do="Name another --workspace.")
-    publish_json(note, stamp | {"complete": False})
-    return True
-
-
-def _made_by(settings_file: Path) -> str:
-    """A digest of the settings and of our own code."""
-    home, parts = Path(__file__).parent, ("features", "training", "serving")
-    code = sorted(path for part in parts for path in home.glob(f"{part}/**/*.py"))
-    return sha256(b"".join(p.read_bytes() for p in [settings_file, *code])).hexdigest()
 
 
 if __name__ == "__main__":

@@ -43,7 +43,19 @@ def done(what: str) -> None:
 
 def failure(error: Exception) -> None:
     """An error, where errors belong."""
-    ERR.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+    # In a file or a pipe one line, for those who search it; for a reader broken between words.
+    ERR.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=not ERR.is_terminal)
+
+
+def stopped() -> None:
+    """Ctrl-C is no error, but the work is not done."""
+    ERR.print("Stopped. What was finished stays; the same command begins again with the rest.")
+
+
+def warned(warnings: Sequence[str]) -> None:
+    """What may be meant, but hardly is."""
+    for warning in warnings:
+        OUT.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=not OUT.is_terminal)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -79,8 +91,13 @@ def ingested(counts: Sequence[Any], letters: Sequence[Mapping[str, Any]]) -> Non
         _dead_letters(letters)
 
 
-def _dead_letters(letters: Sequence[Mapping[str, Any]]) -> None:
-    table = _table("Dead letters", "source", "file", "reason")
+def refused_so_far(letters: Sequence[Mapping[str, Any]]) -> None:
+    """Why rows were refused, when the counts of this run are not to be had."""
+    _dead_letters(letters, "Dead letters so far")
+
+
+def _dead_letters(letters: Sequence[Mapping[str, Any]], title: str = "Dead letters") -> None:
+    table = _table(title, "source", "file", "reason")
     table.add_column("rows", justify="right")
     for letter in letters[:12]:
         reason = escape(letter["reason"])
@@ -134,7 +151,7 @@ def at_risk(accounts: Sequence[Any], currency: str) -> None:
     for a in accounts:
         signs = {"raises": "[red]▲[/red]", "lowers": "[green]▼[/green]"}
         why = "\n".join(f"{signs[r['direction']]} {escape(r['text'])}" for r in a.reasons[:3])
-        name = f"{escape(a.name or '')}\n[dim]{escape(a.account_id)}[/dim]"
+        name = "\n".join(filter(None, [escape(a.name or ""), f"[dim]{escape(a.account_id)}[/dim]"]))
         money = [f"{a.mrr:,.0f} {currency}", f"{a.probability:.0%} {a.grade}"]
         table.add_row(name, *money, f"{a.mrr_at_risk:,.0f} {currency}", why)
         table.add_section()

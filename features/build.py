@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import lake, rollups
+from features import lake, provenance, rollups
 from features.algebra import Expression, PeerRank
 from features.catalog import catalogue
 from features.declare import Feature
@@ -26,8 +26,9 @@ from features.points import chunks, observed_points, with_peers
 from features.progress import Progress, silent
 from features.settings import Settings
 from features.sql import Rollups, compile_expression, leaves, peer_ranks, peer_values
+from features.turns import alone
 from features.windows import POINT
-from features.workspace import Workspace, publish_folder, publish_json
+from features.workspace import Workspace, publish_file, publish_folder, publish_json
 
 CHUNK_POINTS = 100_000
 CHUNK_RANKED = 500_000
@@ -52,18 +53,24 @@ def build(
     Raises NotReadyError when nothing was ingested, InputError when there is nothing to observe.
     """
     points = observed_points(observations)
+    with alone(workspace, "build"), publish_file(out) as staged:
+        _write(workspace, settings, points, staged, progress)
+    return out
+
+
+def _write(
+    workspace: Workspace, settings: Settings, points: pd.DataFrame, out: Path, progress: Progress
+) -> None:
+    stamp = json.dumps(provenance.stamp(workspace, settings))
     made = ensure_rollups(workspace, settings, progress=progress)
     features = catalogue(settings).features
-    staged = out.with_name(f".{out.name}.part")
-    out.parent.mkdir(parents=True, exist_ok=True)
     with closing(Session(workspace, settings, made)) as session:
         rows = _rows(session, features, with_peers(workspace, points), progress)
         ranked = _ranked(session, features, rows)
-        with pq.ParquetWriter(staged, table_schema(features), write_page_checksum=True) as sink:
+        schema = table_schema(features).with_metadata({provenance.KEY: stamp})
+        with pq.ParquetWriter(out, schema, write_page_checksum=True) as sink:
             for chunk in chunks(points, CHUNK_POINTS):
                 sink.write_table(_finished(session, features, ranked, chunk))
-    staged.replace(out)
-    return out
 
 
 def connect(workspace: Workspace, settings: Settings) -> Any:
@@ -80,10 +87,10 @@ def ensure_rollups(
     workspace: Workspace, settings: Settings, *, progress: Progress = silent
 ) -> Path:
     """Make the rollups of the lake's events unless they are those of its current version."""
-    version = lake.table_version(workspace, "events")
-    if version < 0:
+    state = lake.table_state(workspace, "events")
+    if not state:
         raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
-    stamp = {"events": version, "meaning": rollups.meaning(settings)}
+    stamp = {"events": state, "meaning": rollups.meaning(settings)}
     folder = workspace.rollups
     if (folder / "stamp.json").is_file() and json.loads(
         (folder / "stamp.json").read_text()

@@ -65,6 +65,12 @@ def table_version(workspace: Workspace, name: str) -> int:
     return -1 if table is None else int(table.version())
 
 
+def table_state(workspace: Workspace, name: str) -> str:
+    """A text that differs whenever a table does, also from one deleted and made anew."""
+    table = _open(workspace, name)
+    return "" if table is None else f"{table.metadata().id}@{table.version()}"
+
+
 def table_files(workspace: Workspace, name: str) -> list[str]:
     """The Parquet files of a table's current version, sorted; [] when there is no table yet."""
     table = _open(workspace, name)

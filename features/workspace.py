@@ -63,13 +63,17 @@ class Workspace:
 def publish_folder(final: Path) -> Iterator[Path]:
     """Yield a folder to fill; it takes the name `final` when the block ends without an error.
 
-    A reader sees the former folder or the new one, never a half-made one. A folder left by a
-    killed run is removed by the next.
+    A reader sees the former folder or the new one, never a half-made one. After an error nothing
+    is left of it; a folder left by a killed run is removed by the next.
     """
     staged = final.with_name(f".{final.name}.part")
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    yield staged
+    try:
+        yield staged
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
     for path in staged.rglob("*"):
         if path.is_file():
             _sync(path)
@@ -83,14 +87,28 @@ def publish_folder(final: Path) -> Iterator[Path]:
     shutil.rmtree(retired, ignore_errors=True)
 
 
-def publish_text(final: Path, text: str) -> None:
-    """Write `text` to `final` so that a reader sees the former text or all of the new one."""
+@contextmanager
+def publish_file(final: Path) -> Iterator[Path]:
+    """Yield a path to write; the file takes the name `final` when the block ends without an error.
+
+    After an error nothing is left of it.
+    """
     final.parent.mkdir(parents=True, exist_ok=True)
     staged = final.with_name(f".{final.name}.part")
-    staged.write_text(text, encoding="utf-8")
-    _sync(staged)
+    try:
+        yield staged
+        _sync(staged)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
     staged.replace(final)
     _sync(final.parent)
+
+
+def publish_text(final: Path, text: str) -> None:
+    """Write `text` to `final` so that a reader sees the former text or all of the new one."""
+    with publish_file(final) as staged:
+        staged.write_text(text, encoding="utf-8")
 
 
 def publish_json(final: Path, value: Any) -> None:

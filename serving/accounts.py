@@ -105,11 +105,12 @@ def current_snapshot(workspace: Workspace) -> Path:
 def an_account(workspace: Workspace) -> str:
     """The id of a scored account worth asking about first: the most revenue times probability.
 
-    Raises NotReadyError before anything was promoted or scored.
+    Raises NotReadyError before anything was promoted or scored, InputError for damaged scores.
     """
     promoted(workspace)
-    path = current_snapshot(workspace) / "scores.parquet"
-    rows = pq.ParquetFile(path).read(["account_id", "probability", "mrr"]).to_pylist()
+    contents, _ = read_verified(current_snapshot(workspace), ["scores.parquet"], do=SCORE_AGAIN)
+    file = pq.ParquetFile(io.BytesIO(contents["scores.parquet"]))
+    rows = file.read(["account_id", "probability", "mrr"]).to_pylist()
     if not rows:
         raise NotReadyError("no account to which a promoted model applies", do=SCORE_AGAIN)
     first = max(rows, key=lambda r: (r["probability"] * r["mrr"], r["probability"]))

@@ -23,7 +23,9 @@ from features.build import build
 from features.catalog import catalogue
 from features.errors import InputError
 from features.progress import Progress, silent
+from features.provenance import in_words, meaning, other_parts
 from features.settings import Settings
+from features.turns import alone
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
 from serving.accounts import FILES, Snapshot, Table, load_snapshot, read_table
 from serving.accounts import an_account as an_account
@@ -32,6 +34,7 @@ from serving.model import Model, load_bundle, promoted
 from serving.scorer import Scorer, bind, in_blocks
 
 BLOCK = 500
+QUIET_DAYS = 28
 SCORES = "scores.parquet"
 SCHEMA = pa.schema(
     [
@@ -75,10 +78,23 @@ def score(
 
     A feature sees only what happened before that day's midnight UTC and was known by then. Returns
     the snapshot's folder, which is current from then on. Raises NotReadyError when nothing was
-    promoted or ingested, InputError when a bundle is damaged or no account existed that day.
+    promoted or ingested, InputError when a bundle is damaged, a model learnt under settings of
+    another meaning, nothing is known of that day or no account existed.
     """
     models = [load_bundle(folder) for folder in promoted(workspace).values()]
-    day = as_of or lifecycle.scoring_day(workspace)
+    _check_meaning(models, settings)
+    with alone(workspace, "score"):
+        return _score(workspace, settings, models, as_of, progress)
+
+
+def _score(
+    workspace: Workspace,
+    settings: Settings,
+    models: list[Model],
+    as_of: date | None,
+    progress: Progress,
+) -> Path:
+    day = _scorable(as_of, lifecycle.scoring_day(workspace))
     names = living(workspace, day)
     final = _unused_folder(workspace, day)
     with publish_folder(final) as folder:
@@ -90,6 +106,29 @@ def score(
         _write_manifest(folder, (*FILES, SCORES), day, models)
     publish_text(workspace.scores / "current", final.name + "\n")
     return final
+
+
+def _check_meaning(models: list[Model], settings: Settings) -> None:
+    """Features must mean what they meant when the models learnt from them."""
+    for model in models:
+        learnt = model.card.get("meaning")  # a card from elsewhere may not say
+        if learnt and (parts := other_parts(learnt, meaning(settings))):
+            raise InputError(
+                f"model {model.name} {model.version}, which learnt under {in_words(parts)}",
+                expected="the settings that it learnt under",
+                do="Score with those, or run `goldpan build`, `train` and `promote` again.",
+            )
+
+
+def _scorable(asked: date | None, newest: date) -> date:
+    """The day asked for, unless nothing would be known of the four weeks before it."""
+    if asked is not None and (asked - newest).days > QUIET_DAYS:
+        raise InputError(
+            f"no event in the {QUIET_DAYS} days before {asked}",
+            expected=f"a day not long after {newest}, before which the last event happened",
+            do="Choose an earlier day with --as-of, or ingest what is new.",
+        )
+    return asked or newest
 
 
 def at_risk(snapshot: Path, top: int = 5) -> list[AtRisk]:

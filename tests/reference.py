@@ -45,6 +45,10 @@ class World:
     def __repr__(self) -> str:
         return f"World({len(self.accounts)} accounts, {len(self.events)} events)"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Hypothesis would print every row."""
+        printer.text(repr(self))
+
 
 def midnight(day: date) -> datetime:
     """The instant an observation is made at."""

@@ -1,4 +1,5 @@
 import math
+import os
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,12 @@ from tests.reference import Observer, World, midnight
 from tests.worlds import DAYS, load, sample_settings, worlds
 
 SETTINGS = sample_settings(subscriptions={"lapse_after_days": 2})
+SEARCH = settings(
+    max_examples=int(os.environ.get("GOLDPAN_EXAMPLES", "6")),
+    deadline=None,
+    phases=[Phase.generate],  # a world takes seconds: shrinking one would take hours
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def table_of(world: World, days: list[date] = DAYS) -> pd.DataFrame:
@@ -39,9 +46,7 @@ def same(got: Any, expected: Any) -> bool:
 
 
 @given(worlds())
-@settings(
-    max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@SEARCH
 def test_every_cell_is_what_plain_python_says(world: World) -> None:
     """The pipeline and a slow, obvious reference agree on every cell of random worlds."""
     if not world.events:
@@ -61,9 +66,7 @@ def test_every_cell_is_what_plain_python_says(world: World) -> None:
 
 
 @given(worlds())
-@settings(
-    max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@SEARCH
 def test_what_is_learnt_later_changes_no_cell(world: World) -> None:
     """Features at t from everything equal features at t from only what was known at t."""
     day = DAYS[3]

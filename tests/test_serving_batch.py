@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from test_serving_world import ROOT, made_up_rows, promote, served
+from test_serving_world import ROOT, made_up_rows, promote, seal, served
 
 from features.errors import InputError, NotReadyError
 from features.lifecycle import scoring_day
+from features.provenance import meaning
 from features.settings import load_settings
-from features.workspace import Workspace
+from features.workspace import Workspace, publish_json
 from serving.accounts import an_account, encoder, load_snapshot
 from serving.batch import at_risk, living, score
 from serving.eligibility import Context, Rules, why_not
@@ -152,6 +153,24 @@ def test_scoring_an_empty_lake_says_what_to_run(tmp_path: Path) -> None:
     promote(Workspace(tmp_path), settings, "churn")
     with pytest.raises(NotReadyError, match=r"without events.*Run `goldpan ingest`"):
         score(Workspace(tmp_path), settings)
+
+
+def test_a_model_that_learnt_under_other_settings_does_not_score(tmp_path: Path) -> None:
+    """The part of the settings that gives its features another meaning is named."""
+    settings = load_settings(ROOT / "goldpan.toml")
+    folder = promote(Workspace(tmp_path), settings, "churn")
+    card = json.loads((folder / "card.json").read_text())
+    publish_json(folder / "card.json", card | {"meaning": meaning(settings) | {"events": "other"}})
+    seal(folder, json.loads((folder / "manifest.json").read_text()))
+    with pytest.raises(InputError, match=r"model churn 1, which learnt under other \[events\]"):
+        score(Workspace(tmp_path), settings)
+
+
+def test_a_day_long_after_the_last_event_is_refused() -> None:
+    """All windows would be empty, and every account looks as if it had left."""
+    found, settings = served(), served().settings
+    with pytest.raises(InputError, match="no event in the 28 days before 2026-07-30"):
+        score(found.workspace, settings, as_of=date(2026, 7, 30))
 
 
 def test_only_accounts_that_existed_and_were_known_that_day_are_scored() -> None:

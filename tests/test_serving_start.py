@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from test_serving_world import ROOT, free_port, seal, served
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_text
+from serving.accounts import an_account, current_snapshot
 from serving.start import check, environment, serve
 from serving.state import State, load_state
 
@@ -63,6 +65,14 @@ def test_serving_before_anything_was_scored_says_what_to_run(copy: Workspace) ->
     shutil.rmtree(copy.scores)
     with pytest.raises(NotReadyError, match=r"no scored accounts in .*Run `goldpan score`"):
         serve(copy)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
+def test_damaged_scores_stop_the_start(copy: Workspace, damage: Callable[[Path], object]) -> None:
+    """The account that the printed request asks about comes from whole scores only."""
+    damage(current_snapshot(copy) / "scores.parquet")
+    with pytest.raises(InputError, match=r"scores\.parquet.*Run `goldpan score` again"):
+        an_account(copy)
 
 
 def test_a_tampered_bundle_stops_the_start(copy: Workspace) -> None:

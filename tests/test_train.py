@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_up import START, made_up_settings, world
 
-from features import lake
+from features import lake, provenance
 from features.catalog import catalogue
 from features.errors import NotReadyError, RefusedError
 from features.settings import Subscriptions
@@ -68,7 +68,8 @@ def workspace(made, tmp_path_factory):
     place.features.mkdir()
     table = made.table.assign(as_of=made.table["as_of"].dt.date)
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    pq.write_table(arrow, place.features / "features.parquet")
+    stamp = {provenance.KEY: json.dumps(provenance.stamp(place, made.settings))}
+    pq.write_table(arrow.replace_schema_metadata(stamp), place.features / "features.parquet")
     return place
 
 

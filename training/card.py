@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit
 
 from features.declare import Catalogue
+from features.provenance import meaning
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from training.assess import Assessment
@@ -45,6 +46,7 @@ def card(
         "eligibility": in_words(outcome, timing),
         "grades": settings.grades.model_dump(),
         "catalogue": catalogue.hash(),
+        "meaning": meaning(settings),
         "settings_hash": settings_hash(settings),
         **_data(data, split),
         **_figures(assessment),

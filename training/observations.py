@@ -57,10 +57,17 @@ def grid(workspace: Workspace, settings: Settings) -> pd.DataFrame:
     """Every observation that some declared outcome asks for.
 
     Returns account_id (str), as_of (date; midnight UTC is meant), sorted, each pair once; internal
-    accounts are left out. Raises RefusedError when an outcome needs more days than there are.
+    accounts are left out. Raises RefusedError when every outcome needs more days than there are.
     """
     history = read_history(workspace, settings)
-    parts = [schedule(history, timing, name) for name, timing in chosen(settings, None).items()]
+    parts, refusals = [], []
+    for name, timing in chosen(settings, None).items():
+        try:
+            parts.append(schedule(history, timing, name))
+        except RefusedError as error:  # training says so; the other outcomes can be learnt
+            refusals.append(error)
+    if not parts:
+        raise refusals[0]
     pairs = pd.concat(parts).drop_duplicates().sort_values(PAIR, ignore_index=True)
     return pairs.assign(as_of=pairs["as_of"].dt.date)
 

@@ -16,7 +16,7 @@ from features.workspace import Workspace, publish_json
 from training import bundle
 from training.gate import Verdict
 from training.outcomes import chosen
-from training.tracking import connect, experiment, quietly, tags
+from training.tracking import check_answers, connect, experiment, quietly, tags
 
 CHAMPION = "champion"
 JUDGED = "verdict"
@@ -92,6 +92,7 @@ def promote(
     version, RefusedError with the reasons when the gate refused it.
     """
     chosen(settings, [outcome])
+    check_answers(workspace)
     _, client = connect(workspace)
     found = _version(client, outcome, version)
     with TemporaryDirectory(dir=workspace.tmp) as made:

@@ -2,18 +2,21 @@
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from features.errors import InputError
 from features.workspace import Workspace
 
 ADDRESS = "MLFLOW_TRACKING_URI"
 QUIET = ("mlflow", "alembic", "git")
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -53,6 +56,48 @@ def connect(workspace: Workspace) -> tuple[ModuleType, Any]:
     ):  # MLflow sets it; the next workspace would then take this one's store for asked
         os.environ.pop(ADDRESS, None)
     return mlflow, mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@quietly()
+def check_answers(workspace: Workspace) -> None:
+    """Raise InputError when `MLFLOW_TRACKING_URI` names a store that does not answer.
+
+    Asked before hours of work, and once: MLflow by itself would go on asking for minutes.
+    """
+    if not (uri := os.environ.get(ADDRESS)):
+        return
+    try:
+        with _impatient():
+            connect(workspace)[1].search_experiments(max_results=1)
+    except Exception as error:  # of MLflow, SQLAlchemy, requests: all mean the same here
+        raise InputError(
+            f"no MLflow store that answers at {_without_secrets(uri)}, which {ADDRESS} names",
+            expected="a running server, or a file: or sqlite: address",
+            do=f"Start it or correct {ADDRESS}; without it, runs are kept in the workspace.",
+        ) from error
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Let MLflow ask once and wait ten seconds."""
+    former = dict(os.environ)
+    os.environ.update(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT="10")
+    try:
+        yield
+    finally:
+        for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
+            os.environ.pop(name, None)
+            if name in former:
+                os.environ[name] = former[name]
+
+
+def _without_secrets(uri: str) -> str:
+    """An address without the name and password that it may hold.
+
+    >>> _without_secrets("https://me:secret@mlflow.example:5000/x")
+    'https://mlflow.example:5000/x'
+    """
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def experiment(workspace: Workspace, client: Any, name: str) -> str:

@@ -13,6 +13,7 @@ from features.catalog import catalogue
 from features.declare import Catalogue
 from features.errors import NotReadyError, RefusedError
 from features.progress import Progress, silent
+from features.provenance import check_current
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from features.workspace import Workspace
@@ -27,9 +28,11 @@ from training.gate import Verdict
 from training.labels import label
 from training.models import baselines
 from training.observations import PAIR, History, read_history, schedule
-from training.outcomes import OUTCOMES, Outcome, chosen, eligible
+from training.outcomes import OUTCOMES, Outcome, chosen, eligible, in_words
 from training.split import Split, split
+from training.tracking import check_answers
 
+FEATURES = "features.parquet"
 PICTURED = 1_000
 STEPS = ("fitting", "judging", "registering")
 Refusal = Callable[[str, RefusedError], None]
@@ -73,6 +76,8 @@ def train(
     """
     timings = chosen(settings, outcomes)
     table = feature_table(workspace)
+    check_current(workspace.features / FEATURES, workspace, settings)
+    check_answers(workspace)
     history = read_history(workspace, settings)
     return learn_all(workspace, settings, timings, table, history, progress, refused)
 
@@ -119,20 +124,33 @@ def prepare(
 ) -> Task:
     """Observations, labels, split and matrix of one outcome."""
     outcome = OUTCOMES[name]
-    rows = table.merge(schedule(history, timing, name), on=PAIR)
+    rows = observed(table, schedule(history, timing, name), name)
     rows = rows[eligible(outcome, rows, settings, timing)]
     labelled = label(rows, history.changes, outcome, timing, history.until)
     if labelled.empty:
         raise RefusedError(
             f"no observations for outcome '{name}' among {len(table)} rows of the feature table",
-            expected=f"{outcome.eligibility}, on the days that outcomes.{name} asks for",
-            do="Run goldpan build again if the settings changed; else check the subscriptions.",
+            expected=f"{in_words(outcome, timing)}, on the days that outcomes.{name} asks for",
+            do="Check the mapping of the subscriptions and [plans] in the settings.",
         )
     ordered = labelled.sort_values(["as_of", "account_id"], ignore_index=True)
     y = ordered["label"].to_numpy(dtype=np.float64)
     gap = timing.lead_days + timing.horizon_days
     parts = split(ordered["as_of"].to_numpy(dtype="datetime64[D]"), y, gap, name)
     return Task(outcome, timing, assemble(ordered, features.features, name, parts.learn), parts)
+
+
+def observed(table: pd.DataFrame, asked: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of the feature table for the observations of an outcome, none of them lacking."""
+    rows = table.merge(asked, on=PAIR)
+    if lacking := len(asked) - len(rows):
+        raise NotReadyError(
+            f"a feature table without {lacking:,} of the {len(asked):,} observations of outcome "
+            f"'{name}'",
+            expected=f"all that outcomes.{name} asks for now",
+            do="Run `goldpan build` again.",
+        )
+    return rows
 
 
 def learn(
@@ -165,7 +183,7 @@ def learn(
 
 def feature_table(workspace: Workspace) -> pd.DataFrame:
     """The feature table of the training observations; as_of becomes datetime64, midnight UTC."""
-    path = workspace.features / "features.parquet"
+    path = workspace.features / FEATURES
     if not path.is_file():
         raise NotReadyError("a workspace without a feature table", do="Run goldpan build first.")
     table = pq.read_table(path, page_checksum_verification=True).to_pandas(date_as_object=False)

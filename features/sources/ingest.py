@@ -1,10 +1,7 @@
 """Raw files into the lake, through the mapping of each source; the same file twice adds nothing."""
 
-import fcntl
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from glob import has_magic
@@ -12,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.errors import GoldpanError, InputError, SettingsError
+from features.errors import InputError, SettingsError
 from features.events import CONTRACT
 from features.lake import append_rows, table_files, table_schema
 from features.progress import Progress, silent
@@ -24,6 +21,7 @@ from features.sources.mapping import BoundMapping, Mapping
 from features.sources.readers import open_reader
 from features.sources.rows import Reader
 from features.sources.staging import Staging, clear, digest_of
+from features.turns import alone
 from features.workspace import Workspace
 
 
@@ -64,7 +62,7 @@ def ingest(
     when all rows of a source were refused, or a table is left without rows.
     """
     now = now or datetime.now(UTC)
-    with _alone(workspace):
+    with alone(workspace, "ingest"):
         try:
             plans = [_Plan(workspace, settings, s, base, now) for s in _chosen(settings, only)]
             counts = [count for plan in plans for count in plan.run(progress)]
@@ -204,23 +202,3 @@ def _check_not_empty(workspace: Workspace, plans: Sequence[_Plan]) -> None:
                 expected="at least one row",
                 do=f"Look at the file and the `where` of source '{mine[0].source.name}'.",
             )
-
-
-@contextmanager
-def _alone(workspace: Workspace) -> Iterator[None]:
-    """Let one ingest at a time into a workspace; the lock of a process that died is free."""
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    with (workspace.root / ".ingest.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise GoldpanError(
-                f"another ingest at work in {workspace.root} (process {lock.read() or '?'})",
-                expected="one at a time",
-                do="Wait until it ends, or stop it, and run the command again.",
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
