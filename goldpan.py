@@ -90,9 +90,9 @@ def opened(workspace: Path, settings_file: Path) -> tuple[Workspace, Settings]:
 @verb
 @company
 def simulate(workspace: Path, settings_file: Path, accounts: int, days: int, seed: int) -> None:
-    """Make up a SaaS company: its accounts, users, subscriptions and events.
+    """Make up a SaaS company to try things on.
 
-    Behaviour drives who buys, upgrades and leaves, with noise. Writes Parquet files to
+    Its behaviour drives who buys, upgrades and leaves, with noise. Writes Parquet files to
     WORKSPACE/raw; the same seed gives the same company.
     """
     from features.simulate.world import simulate as run
@@ -104,7 +104,9 @@ def simulate(workspace: Path, settings_file: Path, accounts: int, days: int, see
 @verb
 @click.argument("sources", nargs=-1)
 def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> None:
-    """Read the sources that the settings name (or only SOURCES) into the lake.
+    """Read files into the lake, once.
+
+    Takes the sources that the settings name, or only SOURCES.
 
     What was stored before is counted as duplicate; what does not meet the contract goes to the dead
     letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
@@ -127,7 +129,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
 
 @verb
 def build(workspace: Path, settings_file: Path) -> None:
-    """Make the feature table of all training observations, exactly as known at the time.
+    """Make the feature table, as known then.
 
     Rolls the events up by day, then computes every feature of the catalogue for each observation
     that the outcomes in the settings ask for. Writes WORKSPACE/features/features.parquet.
@@ -154,8 +156,9 @@ def build(workspace: Path, settings_file: Path) -> None:
 @verb
 @click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
 def train(workspace: Path, settings_file: Path, outcomes: tuple[str, ...]) -> None:
-    """Train, judge and register a model for each outcome (default: all in the settings).
+    """Train, judge and register the models.
 
+    One for each of OUTCOMES (default: all that the settings declare).
     Every figure is out of time, with a 95 % interval, beside its baselines. Exits 3 when the gate
     refuses a model: it is registered in MLflow, but `goldpan promote` will not take it.
     """
@@ -187,7 +190,7 @@ def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...]
 def promote(
     workspace: Path, settings_file: Path, outcomes: tuple[str, ...], number: str | None
 ) -> None:
-    """Make a trained model the one that scores and serves, if the gate lets it pass.
+    """Let trained models score and serve.
 
     Writes the bundle that serving reads and moves MLflow's alias `champion`. Exits 3, with the
     reasons, when the gate refuses.
@@ -221,7 +224,10 @@ def _promoted(
 @verb
 @click.option("--as-of", type=DAY, help="Day to score (default: the day after the last event).")
 def score(workspace: Path, settings_file: Path, as_of: datetime | None) -> None:
-    """Score every account with every promoted model, with reasons; show who is most at risk."""
+    """Score every account, with reasons.
+
+    Uses every promoted model, and shows the five accounts whose leaving would cost most.
+    """
     place, settings = opened(workspace, settings_file)
     _scored(place, settings, as_of.date() if as_of else None)
 
@@ -243,7 +249,7 @@ def _scored(workspace: Workspace, settings: Settings, as_of: date | None) -> Non
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: int) -> None:
-    """Answer `POST /v1/scores` from the promoted models and the newest scores; Ctrl-C stops it.
+    """Answer `POST /v1/scores`; Ctrl-C stops it.
 
     Needs neither the settings nor MLflow: all it reads lies in WORKSPACE/bundles and
     WORKSPACE/scores.
@@ -274,7 +280,7 @@ def demo(
     no_serve: bool,
     again: bool,
 ) -> None:
-    """Do everything once: simulate a company, ingest, build, train, promote, score, serve.
+    """Do everything once, for a simulated company.
 
     What a former demo with the same options made is served at once.
     """
