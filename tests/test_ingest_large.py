@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from features.sources import csv_reader, jsonl_reader, readers
+from features.sources import readers
+from features.sources import rows as source_rows
 from features.sources.ingest import SourceCount
 from tests.ingest_world import events, figures, letters, run, stored, write
 
@@ -12,7 +13,7 @@ CSV = "".join(f"2026-01-01T00:00:0{i % 10}Z,a{i},open\n" for i in range(20)) + "
 
 def ingest_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> SourceCount:
     """Ingest a CSV file read so many rows at a time."""
-    monkeypatch.setattr(csv_reader, "TEXT_ROWS", rows)
+    monkeypatch.setattr(source_rows, "TEXT_ROWS", rows)
     folder.mkdir()
     return run(folder, events(write(folder, HEAD + CSV)))[0]
 
@@ -31,8 +32,7 @@ def test_the_size_of_batches_changes_nothing(
 
 def test_wide_rows_make_short_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch ends early when its text is long, so that memory stays bounded."""
-    monkeypatch.setattr(csv_reader, "TEXT_LENGTH", 100)
-    monkeypatch.setattr(jsonl_reader, "TEXT_LENGTH", 100)
+    monkeypatch.setattr(source_rows, "TEXT_LENGTH", 100)
     write(tmp_path, HEAD + CSV)
     write(tmp_path, '{"at": 1, "who": "a"}\n' * 20, "e.jsonl")
     for name in ("clicks.csv", "e.jsonl"):

@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from features.errors import InputError
 from features.sources.rows import (
-    TEXT_LENGTH,
-    TEXT_ROWS,
     Rows,
+    TextBatch,
     Unreadable,
     binary,
     empty_is_null,
@@ -117,22 +116,13 @@ def _csv_reason(error: str) -> str:
     return f"not CSV: {error}"
 
 
-class _CsvBatch:
+class _CsvBatch(TextBatch):
     """Collects records until they make a table."""
 
     def __init__(self, names: list[str]) -> None:
-        self.names, self.length = names, 0
+        super().__init__()
+        self.names = names
         self.fields: list[list[str]] = []
-        self.lines: list[int] = []
-        self.unreadable: list[Unreadable] = []
-
-    @property
-    def size(self) -> int:
-        return len(self.lines) + len(self.unreadable)
-
-    @property
-    def is_full(self) -> bool:
-        return self.size >= TEXT_ROWS or self.length >= TEXT_LENGTH
 
     def add(self, record: _Record) -> None:
         self.length += len(record.text)

@@ -7,15 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.sources.rows import (
-    TEXT_LENGTH,
-    TEXT_ROWS,
-    Rows,
-    Unreadable,
-    binary,
-    empty_is_null,
-    readable,
-)
+from features.sources.rows import Rows, TextBatch, Unreadable, binary, empty_is_null, readable
 
 
 class JsonlReader:
@@ -47,23 +39,14 @@ class JsonlReader:
                 self.keys.update(dict.fromkeys(row))
 
 
-class _JsonBatch:
+class _JsonBatch(TextBatch):
     """Collects JSON objects until they make a table."""
 
     def __init__(self, reader: JsonlReader) -> None:
-        self.reader, self.length = reader, 0
+        super().__init__()
+        self.reader = reader
         self.values: list[list[str | None]] = []
-        self.lines: list[int] = []
         self.texts: list[str] = []
-        self.unreadable: list[Unreadable] = []
-
-    @property
-    def size(self) -> int:
-        return len(self.lines) + len(self.unreadable)
-
-    @property
-    def is_full(self) -> bool:
-        return self.size >= TEXT_ROWS or self.length >= TEXT_LENGTH
 
     def add(self, number: int, line: bytes) -> None:
         self.length += len(line)

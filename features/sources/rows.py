@@ -43,6 +43,25 @@ class Rows:
         return len(self.lines) + len(self.unreadable)
 
 
+class TextBatch:
+    """The lines of a text file that will make one batch, and when they are enough."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.lines: list[int] = []
+        self.unreadable: list[Unreadable] = []
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, the unreadable ones too."""
+        return len(self.lines) + len(self.unreadable)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the batch should be handed on."""
+        return self.size >= TEXT_ROWS or self.length >= TEXT_LENGTH
+
+
 class Reader(Protocol):
     """One file; `schema` is None when it has not so much as a header.
 
