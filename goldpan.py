@@ -9,7 +9,8 @@ import click
 
 import terminal
 from features.errors import GoldpanError, RefusedError, from_outside
-from features.settings import OUTCOMES, Settings, load_settings
+from features.read_settings import load_settings
+from features.settings import OUTCOMES, Settings
 from features.workspace import Workspace
 
 WORKSPACE = click.option(

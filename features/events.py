@@ -1,4 +1,4 @@
-"""The contract: the four tables that every source is mapped to, and what each row must satisfy."""
+"""The contract: the five tables that every source is mapped to, and what each row must satisfy."""
 
 from dataclasses import dataclass
 
@@ -43,8 +43,9 @@ EVENTS = Table(
         ),
         Column("event_time", TIME, True, "when it happened"),
         Column("known_at", TIME, False, "when we received it; default: event_time"),
-        Column("account_id", pa.string(), True, "whose account"),
-        Column("user_id", pa.string(), False, "who did it"),
+        Column("account_id", pa.string(), False, "whose account; absent: its user's"),
+        Column("user_id", pa.string(), False, "who did it; absent: whoever is anonymous_id"),
+        Column("anonymous_id", pa.string(), False, "who did it, before we know who that is"),
         Column("event", pa.string(), True, "what was done"),
         Column("value", pa.float64(), False, "its amount or its minutes, as the settings say"),
         Column("properties", pa.string(), False, "anything else, as a JSON object"),
@@ -75,6 +76,7 @@ USERS = Table(
         Column("user_id", pa.string(), True, "the person, by an opaque id"),
         Column("account_id", pa.string(), True, "whose account"),
         Column("created_at", TIME, True, "when they joined the account"),
+        Column("left_at", TIME, False, "when they left it"),
         Column("known_at", TIME, False, "when we learnt this row; default: created_at"),
         Column("role", pa.string(), False, "their role in the account"),
     ),
@@ -98,5 +100,18 @@ SUBSCRIPTIONS = Table(
     ),
 )
 
-CONTRACT = {table.name: table for table in (EVENTS, ACCOUNTS, USERS, SUBSCRIPTIONS)}
+IDENTITIES = Table(
+    "identities",
+    "since",
+    (
+        Column("kind", pa.string(), True, "alias or merge"),
+        Column("from_id", pa.string(), True, "an anonymous_id (alias), an account_id (merge)"),
+        Column("to_id", pa.string(), True, "the user it is (alias), the account it joins (merge)"),
+        Column("since", TIME, True, "from when on"),
+        Column("known_at", TIME, False, "when we learnt it; default: since"),
+    ),
+)
+
+CONTRACT = {t.name: t for t in (EVENTS, ACCOUNTS, USERS, SUBSCRIPTIONS, IDENTITIES)}
 STATUSES = ("trial", "active", "cancelled")
+LINKS = ("alias", "merge")

@@ -1,22 +1,11 @@
-"""`goldpan.toml` as checked, immutable objects; the only configuration.
+"""`goldpan.toml` as checked, immutable objects; the only configuration."""
 
-Secrets are never written there: `${NAME}` in a path is read from the environment.
-"""
-
-import os
-import re
-import tomllib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from features.errors import SettingsError
-
-TABLES = ("events", "accounts", "users", "subscriptions")
+TABLES = ("events", "accounts", "users", "subscriptions", "identities")
 OUTCOMES = ("pql", "upgrade", "churn")
 
 
@@ -26,12 +15,45 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _zone(name: str) -> str:
+    """A zone's name, if there is such a zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(
+            f"zone '{name}' is no time zone; say one like 'UTC' or 'Europe/Berlin'"
+        ) from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
 class Company(Section):
     """Whose data these are."""
 
     name: str
     simulated: bool = False
     currency: str = "USD"
+
+
+class Calendar(Section):
+    """Where the working week is: for the shares of use at weekends and in office hours.
+
+    `office_hours`: from the first hour to before the second, Monday to Friday, in `zone`. Days are
+    those of UTC all the same.
+    """
+
+    zone: Zone = "UTC"
+    office_hours: tuple[int, int] = (8, 18)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        first, last = self.office_hours
+        if not 0 <= first < last <= 24:
+            raise ValueError("office_hours are two hours of a day, the first before the second")
+        return self
 
 
 class Lookup(Section):
@@ -48,26 +70,15 @@ class Lookup(Section):
 class Source(Section):
     """One mapped file (or glob of files) and how its columns become a table of the contract."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    table: Literal["events", "accounts", "users", "subscriptions"]
+    name: Name
+    table: Literal["events", "accounts", "users", "subscriptions", "identities"]
     path: str
     format: Literal["csv", "jsonl", "parquet"] | None = None
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    zone: str | None = None
+    zone: Zone | None = None
     where: str | None = None
     lookup: Lookup | None = None
     columns: dict[str, str]
-
-    @model_validator(mode="after")
-    def _zone_exists(self) -> Self:
-        if self.zone is not None:
-            try:
-                ZoneInfo(self.zone)
-            except (ZoneInfoNotFoundError, ValueError):
-                raise ValueError(
-                    f"zone '{self.zone}' is no time zone; say one like 'UTC' or 'Europe/Berlin'"
-                ) from None
-        return self
 
 
 class Events(Section):
@@ -75,11 +86,14 @@ class Events(Section):
 
     Every event counts as use, except those in `passive` and `notifications_shown`.
     `features` empty means: every event that counts as use is a feature of the product.
+    The `value` of an event says how grave a ticket is, how many hours an answer took, what score
+    an NPS (0 to 10) or CSAT answer gave, how many minutes an event of `minutes` lasted.
     """
 
     logins: tuple[str, ...] = ()
     core_use_cases: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    golden: tuple[str, ...] = ()
     notifications_shown: tuple[str, ...] = ()
     notifications_clicked: tuple[str, ...] = ()
     limit_hits: tuple[str, ...] = ()
@@ -87,6 +101,10 @@ class Events(Section):
     invitations: tuple[str, ...] = ()
     administration: tuple[str, ...] = ()
     tickets: tuple[str, ...] = ()
+    tickets_answered: tuple[str, ...] = ()
+    tickets_closed: tuple[str, ...] = ()
+    nps: tuple[str, ...] = ()
+    csat: tuple[str, ...] = ()
     failed_payments: tuple[str, ...] = ()
     minutes: tuple[str, ...] = ()
     passive: tuple[str, ...] = ()
@@ -95,28 +113,75 @@ class Events(Section):
 class Milestone(Section):
     """A named step of a journey: the `count`-th time that `event` happens."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: Name
     event: str
     count: int = Field(default=1, ge=1)
     initial_value: bool = False
 
 
+class Journey(Section):
+    """Milestones that belong together; how many of them are done tells how far an account is."""
+
+    name: Name
+    steps: tuple[str, ...] = Field(min_length=1)
+
+
+Comparison = Annotated[str, Field(pattern=r"^(>=|<=|>|<|==) ?-?\d+(\.\d+)?$")]
+
+
+class Rule(Section):
+    """What an account must show: all these milestones, and each of these features so.
+
+    `features`: a feature's name → a comparison with a number, such as ">= 60". A feature that is
+    missing does not meet a comparison.
+    """
+
+    milestones: tuple[str, ...] = ()
+    features: dict[str, Comparison] = {}
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.milestones and not self.features:
+            raise ValueError("a rule without milestones and without features; say at least one")
+        return self
+
+
+class Lifecycle(Section):
+    """What makes a prospect product-qualified and a customer active: any one of the rules.
+
+    Without `pql`, the milestone of initial value makes one; without `active`, any use in 28 days.
+    """
+
+    pql: tuple[Rule, ...] = ()
+    active: tuple[Rule, ...] = ()
+
+
+class People(Section):
+    """Which roles of users run an account."""
+
+    admin_roles: tuple[str, ...] = ("owner", "admin")
+
+
 class Limit(Section):
     """A metered limit: how often `events` may happen in `days`, by plan (absent: unlimited)."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: Name
     events: tuple[str, ...]
     days: Literal[7, 14, 28, 90] = 28
     by_plan: dict[str, float]
 
 
 class Plans(Section):
-    """The plan ladder, lowest first; add-ons stand beside it."""
+    """The plan ladder, lowest first; add-ons stand beside it.
+
+    `features`: a plan → the features that it includes (a plan left out: not known).
+    """
 
     ladder: tuple[str, ...] = Field(min_length=1)
     free: tuple[str, ...] = ()
     addons: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    features: dict[str, tuple[str, ...]] = {}
 
     @model_validator(mode="after")
     def _on_the_ladder(self) -> Self:
@@ -125,6 +190,8 @@ class Plans(Section):
         for limit in self.limits:
             for plan in limit.by_plan:
                 self._check(plan, f"limits.{limit.name}.by_plan")
+        for plan in self.features:
+            self._check(plan, "features")
         return self
 
     def _check(self, plan: str, where: str) -> None:
@@ -185,6 +252,18 @@ class Outcomes(Section):
         return {name: value for name in OUTCOMES if (value := getattr(self, name)) is not None}
 
 
+class Engine(Section):
+    """Where features are computed, and with how much memory.
+
+    `memory` is what DuckDB may take before it spills to disk; accounts go through in chunks. For
+    Spark, `master` is its address; anything else it reads from its own configuration.
+    """
+
+    name: Literal["duckdb", "spark"] = "duckdb"
+    memory: str = Field(default="1GB", pattern=r"^\d+(MB|GB)$")
+    master: str = "local[2]"
+
+
 class Training(Section):
     """How models are fitted and judged."""
 
@@ -207,11 +286,16 @@ class Settings(Section):
 
     company: Company
     sources: tuple[Source, ...]
+    calendar: Calendar = Calendar()
     events: Events = Events()
+    people: People = People()
     milestones: tuple[Milestone, ...] = ()
+    journeys: tuple[Journey, ...] = ()
+    lifecycle: Lifecycle = Lifecycle()
     plans: Plans
     subscriptions: Subscriptions = Subscriptions()
     outcomes: Outcomes = Outcomes()
+    engine: Engine = Engine()
     training: Training = Training()
     grades: Grades = Grades()
 
@@ -222,102 +306,21 @@ class Settings(Section):
         for key, names in {
             "sources": [s.name for s in self.sources],
             "milestones": [m.name for m in self.milestones],
+            "journeys": [j.name for j in self.journeys],
         }.items():
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{key} uses the name '{twice[0]}' twice; names must differ")
         return self
 
-
-def load_settings(path: Path) -> Settings:
-    """Read and check a settings file.
-
-    Raises SettingsError naming the key, what was found and what is allowed.
-    """
-    if not path.is_file():
-        raise SettingsError(
-            f"no settings file at {path}", do="Name one with --settings, or run where it stands."
-        )
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"text in {path.name} that is not TOML: {error}", do="Correct that line."
-        ) from None
-    return parse_settings(values, path.name)
-
-
-def parse_settings(values: dict[str, Any], name: str = "goldpan.toml") -> Settings:
-    """Check settings given as plain values; errors as in `load_settings`."""
-    try:
-        return Settings.model_validate(_tuples(values))
-    except ValidationError as error:
-        lines = "\n  ".join(_explain(e, values) for e in error.errors())
-        raise SettingsError(
-            f"{error.error_count()} thing(s) in {name} that cannot be meant:\n  {lines}\n",
-            do="Correct them and run the command again.",
-        ) from None
-
-
-def resolve_path(path: str, *, workspace: Path, base: Path) -> Path:
-    """A source's path with `{workspace}` and `${NAME}` filled in; relative ones start at `base`."""
-
-    def environment(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1])
-        if value is None:
-            raise SettingsError(
-                f"a source path that needs the environment variable {match[1]}, which is not set",
-                do=f"Set {match[1]} and run the command again.",
-            )
-        return value
-
-    filled = re.sub(r"\$\{(\w+)\}", environment, path.replace("{workspace}", str(workspace)))
-    return base / filled
-
-
-def _tuples(value: Any) -> Any:
-    """TOML arrays as tuples, which strict validation of immutable sections asks for."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    return value
-
-
-def _explain(error: ErrorDetails, values: dict[str, Any]) -> str:
-    """One line: the key, what was found, what is allowed."""
-    location = error["loc"]
-    key = _key(location)
-    if error["type"] == "extra_forbidden":
-        allowed = ", ".join(sorted(_fields_at(location[:-1])))
-        return f"{key}: found an unknown key; allowed here: {allowed}"
-    if error["type"] == "missing":
-        return f"{key}: found nothing; this key is needed"
-    found = error["input"]
-    shown = "" if isinstance(found, dict) else f"found {found!r}; "
-    return f"{key or 'settings'}: {shown}{error['msg'].removeprefix('Value error, ')}"
-
-
-def _key(location: Sequence[int | str]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _fields_at(location: Sequence[int | str]) -> set[str]:
-    """The keys that the section at `location` knows."""
-    section: type[BaseModel] = Settings
-    for part in location:
-        if isinstance(part, str) and part in section.model_fields:
-            section = _section_of(section.model_fields[part].annotation) or section
-    return set(section.model_fields)
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if found := _section_of(inner):
-            return found
-    return None
+    @model_validator(mode="after")
+    def _milestones_known(self) -> Self:
+        known = [m.name for m in self.milestones]
+        rules = [*self.lifecycle.pql, *self.lifecycle.active]
+        named = [(f"journey {j.name}", step) for j in self.journeys for step in j.steps]
+        named += [("lifecycle", step) for rule in rules for step in rule.milestones]
+        for where, name in named:
+            if name not in known:
+                said = ", ".join(known) or "none"
+                raise ValueError(f"{where} names milestone '{name}'; there are: {said}")
+        return self

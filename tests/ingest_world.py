@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from features.lake import read_table
-from features.settings import parse_settings
+from features.read_settings import parse_settings
 from features.sources.ingest import SourceCount, ingest
 from features.workspace import Workspace
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from features.catalog import catalogue
-from features.settings import Settings, parse_settings
+from features.read_settings import parse_settings
+from features.settings import Settings
 from training.observations import PAIR, History, schedule
 
 START = np.datetime64("2023-01-01")

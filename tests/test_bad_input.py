@@ -16,7 +16,8 @@ from features import lake
 from features.build import build
 from features.errors import InputError, NotReadyError
 from features.provenance import check_current
-from features.settings import Settings, load_settings
+from features.read_settings import load_settings
+from features.settings import Settings
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.turns import alone

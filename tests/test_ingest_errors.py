@@ -8,7 +8,7 @@ import pytest
 
 from features.errors import GoldpanError, InputError, SettingsError
 from features.lake import table_version
-from features.settings import parse_settings
+from features.read_settings import parse_settings
 from features.sources.expressions import Guard, closed_room
 from features.sources.ingest import ingest
 from features.workspace import Workspace

@@ -14,7 +14,7 @@ from test_serving_world import ROOT, made_up_rows, promote, seal, served
 from features.errors import InputError, NotReadyError
 from features.lifecycle import scoring_day
 from features.provenance import meaning
-from features.settings import load_settings
+from features.read_settings import load_settings
 from features.workspace import Workspace, publish_json
 from serving.accounts import an_account, encoder, load_snapshot
 from serving.batch import at_risk, living, score

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import expit
 
 from features.catalog import catalogue
-from features.settings import Settings, load_settings
+from features.read_settings import load_settings
+from features.settings import Settings
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.workspace import Workspace, publish_json, publish_text

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from features.errors import SettingsError
-from features.settings import load_settings, parse_settings, resolve_path
+from features.read_settings import load_settings, parse_settings, resolve_path
 
 
 def values(**more: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def source(**more: Any) -> dict[str, Any]:
     [
         (
             values(compani={}),
-            "compani: found an unknown key; allowed here: company, events",
+            "compani: found an unknown key; allowed here: calendar, company, engine, events",
         ),
         (source(tabel="x"), r"sources\[0\]\.tabel: found an unknown key; allowed here: columns"),
         (values(company={}), r"company\.name: found nothing; this key is needed"),

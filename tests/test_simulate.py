@@ -12,7 +12,8 @@ import pytest
 
 from features.errors import InputError
 from features.events import CONTRACT, STATUSES
-from features.settings import Settings, load_settings
+from features.read_settings import load_settings
+from features.settings import Settings
 from features.simulate import offer
 from features.simulate.world import Counts, simulate
 from features.workspace import Workspace

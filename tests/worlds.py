@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from features import lake
 from features.events import CONTRACT
-from features.settings import Settings, parse_settings
+from features.read_settings import parse_settings
+from features.settings import Settings
 from features.workspace import Workspace
 from tests.reference import Row, World
 

@@ -13,7 +13,8 @@ from features.errors import InputError, SettingsError
 from features.events import CONTRACT
 from features.lake import append_rows, table_files, table_schema
 from features.progress import Progress, silent
-from features.settings import Settings, Source, resolve_path
+from features.read_settings import resolve_path
+from features.settings import Settings, Source
 from features.sources.dead_letters import DeadLetterBox
 from features.sources.jsonl_reader import JsonlReader
 from features.sources.lookups import read_lookup
