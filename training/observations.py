@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from features import lifecycle
+from features import history
 from features.errors import InputError, RefusedError
 from features.lake import read_table
 from features.settings import Outcome as Timing
@@ -25,7 +25,7 @@ class History:
     """What happened to the accounts, as finally known.
 
     `accounts`: account_id, created_at (UTC), is_internal, one row each. `changes` and `terms` as in
-    `features.lifecycle`. `first_day`: the day of the first event. `until`: the last day up to which
+    `features.history`. `first_day`: the day of the first event. `until`: the last day up to which
     outcomes are fully known.
     """
 
@@ -46,10 +46,10 @@ def read_history(workspace: Workspace, settings: Settings) -> History:
         raise InputError("no accounts in the lake", do="Run `goldpan ingest` first.")
     return History(
         accounts=once,
-        changes=lifecycle.changes(workspace, settings),
-        terms=lifecycle.terms(workspace, settings),
-        first_day=lifecycle.event_span(workspace)[0].date(),
-        until=lifecycle.observed_until(workspace, settings),
+        changes=history.changes(workspace, settings),
+        terms=history.terms(workspace, settings),
+        first_day=history.event_span(workspace)[0].date(),
+        until=history.observed_until(workspace, settings),
     )
 
 
