@@ -18,6 +18,7 @@ from typing import Any
 import ibis
 from ibis import _
 
+from features import instants
 from features.settings import Events, Settings
 from features.zones import local_microseconds
 
@@ -26,8 +27,7 @@ HOUR_US = 3_600_000_000
 GAP_US = 1_800_000_000
 """A pause that ends a session; buckets of this length cannot hold a session break."""
 BUCKETS_A_DAY = DAY_US // GAP_US
-NEVER_US = 2**62
-NEVER = NEVER_US // DAY_US
+NEVER = instants.NEVER // DAY_US
 USER = ["account_id", "user_id"]
 USES = ("n", "weekend", "office")
 SPENT = (*USES, "sessions", "minutes")
@@ -70,11 +70,6 @@ def known_events(
 def _morning(moment_us: Any) -> Any:
     """The first day whose midnight is not before a moment."""
     return ((moment_us + (DAY_US - 1)) // DAY_US).cast("int64")
-
-
-def microseconds(time: Any) -> Any:
-    """A timestamp as whole microseconds since 1970-01-01 UTC; cut first, for engines that round."""
-    return time.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + time.microsecond()
 
 
 def account_event_day(events: ibis.Table) -> ibis.Table:

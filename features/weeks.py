@@ -104,15 +104,38 @@ def _changed(held: Manifest, files: dict[str, tuple[str, ...]]) -> set[int]:
     if new["events"]:
         weeks |= _weeks("SELECT event_us FROM read_parquet($events)", {"events": new["events"]})
     if new["users"] or new["identities"]:
-        weeks |= identity.weeks_touched(files, new["users"], new["identities"])
+        known = {"events": files["events"], "identities": files["identities"] or ()}
+        weeks |= _weeks(*_moved(new["users"], new["identities"], known))
     return weeks
 
 
-def _weeks(query: str, files: dict[str, list[str]]) -> set[int]:
+def _moved(
+    users: list[str], identities: list[str], known: dict[str, tuple[str, ...]]
+) -> tuple[str, dict[str, Any]]:
+    """A query for the events whose owner may be another since these rows arrived."""
+    alias = "SELECT from_id, to_id FROM read_parquet({}) WHERE kind = 'alias'"
+    fresh = alias.format("$identities") if identities else "SELECT '' AS from_id, '' AS to_id"
+    people = "SELECT user_id FROM read_parquet($users)" if users else "SELECT '' AS user_id"
+    every = alias.format("$known") if known["identities"] else fresh
+    merges = "SELECT count(*) > 0 FROM read_parquet($identities) WHERE kind = 'merge'"
+    query = (
+        f"WITH fresh AS ({fresh}), people AS ({people}), "  # noqa: S608 - our own text
+        f"theirs AS (SELECT from_id FROM ({every}) WHERE to_id IN (FROM people)) "
+        "SELECT event_us FROM read_parquet($events) WHERE "
+        "(user_id IS NULL AND anonymous_id IN (SELECT from_id FROM fresh)) OR (account_id IS NULL "
+        "AND (user_id IN (FROM people) OR anonymous_id IN (FROM theirs)))"
+        + (f" OR ({merges})" if identities else "")
+    )
+    names = {"events": known["events"], "users": users, "identities": identities,
+             "known": known["identities"]}  # fmt: skip
+    return query, {name: list(files) for name, files in names.items() if f"${name}" in query}
+
+
+def _weeks(query: str, files: dict[str, Any]) -> set[int]:
     """The weeks of the events that a query finds, and of the days after them."""
-    day = f"SELECT DISTINCT event_us // {rollups.DAY_US} AS day FROM ({query})"  # noqa: S608
+    each = f"SELECT DISTINCT event_us // {rollups.DAY_US} AS day FROM ({query})"  # noqa: S608
     with duckdb.connect(config={"threads": 2}) as con:
-        days = [int(day) for (day,) in con.execute(day, files).fetchall()]
+        days = [int(day) for (day,) in con.execute(each, files).fetchall()]
     return {week for day in days for week in (day // 7, (day + 1) // 7)}
 
 
@@ -146,6 +169,8 @@ class _Maker:
         self.engine, self.settings, self.folder = engine, settings, workspace.rollups
         self.events = lake.table_files(workspace, "events")
         self.who = identity.read_links(workspace)
+        everything = engine.read_parquet(self.events)
+        self.complete = identity.is_complete(everything, self.who)
 
     def make(self, weeks: list[int]) -> dict[str, str]:
         """Write the rollups of some weeks in a row; week → the name of its files."""
@@ -155,8 +180,8 @@ class _Maker:
         mine = raw.filter(
             (raw.event_us >= (first - 1) * rollups.DAY_US) & (raw.event_us < end * rollups.DAY_US)
         )
-        events = rollups.known_events(identity.assigned(mine, self.who), self.settings, span)
-        return self._write(events, first, weeks)
+        owned = identity.assigned(mine, self.who, complete=self.complete)
+        return self._write(rollups.known_events(owned, self.settings, span), first, weeks)
 
     def _write(self, events: ibis.Table, first: int, weeks: list[int]) -> dict[str, str]:
         keep = self.engine.keep
@@ -170,8 +195,9 @@ class _Maker:
         names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
         for name, table in tables.items():
             rows = rollups.settled(table, KEYS[name])
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
             parts = {int(w): self.folder / name / f"{made}.parquet" for w, made in names.items()}
-            self.engine.write_parts(rows, (rows.day // 7).cast("int64"), parts, ["account_id", "day"])
+            self.engine.write_parts(rows.mutate(part=rows.day // 7), parts, ["account_id", "day"])
         self.engine.forget()
         return names
 
