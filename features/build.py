@@ -16,16 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features import lake, provenance, rollups
-from features.algebra import Expression, PeerRank
+from features.algebra import Expression
 from features.catalog import catalogue
 from features.declare import Feature
 from features.errors import NotReadyError
 from features.events import CONTRACT
 from features.facts import CONTEXT, Records, facts, populations
+from features.leaves import Rollups, leaves
+from features.peers import Compared, comparisons, peer_ranks, peer_values
 from features.points import chunks, observed_points, with_peers
 from features.progress import Progress, silent
 from features.settings import Settings
-from features.sql import Rollups, compile_expression, leaves, peer_ranks, peer_values
+from features.sql import compile_expression
 from features.turns import alone
 from features.windows import POINT
 from features.workspace import Workspace, publish_file, publish_folder, publish_json
@@ -165,7 +167,10 @@ class Session:
             name: mine(self.con.read_parquet(self.rollups / f"{name}.parquet"))
             for name in ("account_day", "account_event_day", "user_day")
         }
-        tables = {name: mine(self._table(name)) for name in ("accounts", "users", "subscriptions")}
+        tables = {
+            name: _as_known(mine(self._table(name)))
+            for name in ("accounts", "users", "subscriptions")
+        }
         records = Records(**tables, account_event_day=daily["account_event_day"])
         profile = self.keep(known(points, records, self.settings))
         return self.keep(leaves(wanted, points, Rollups(**daily), profile, self.events, self.keep))
@@ -177,8 +182,15 @@ class Session:
         return ibis.memtable(CONTRACT[name].schema().empty_table())
 
 
+def _as_known(rows: ibis.Table) -> ibis.Table:
+    """A contract table with the instants from which and until which its rows are known."""
+    return rows.mutate(
+        known_us=rollups.microseconds(rows.known_at), until_us=ibis.literal(2**62, "int64")
+    )
+
+
 def use_events(by_event: ibis.Table, settings: Settings) -> dict[str, list[str]]:
-    """The events that the keys `feature` and `core` cover."""
+    """The events that the keys `feature`, `core`, `golden` and `plan:<name>` cover."""
     declared = settings.events
     if declared.features:
         features = list(declared.features)
@@ -186,7 +198,9 @@ def use_events(by_event: ibis.Table, settings: Settings) -> dict[str, list[str]]
         quiet = {*declared.passive, *declared.notifications_shown}
         seen = by_event.select("event").distinct().to_pyarrow()["event"].to_pylist()
         features = sorted(set(seen) - quiet)
-    return {"feature": features, "core": list(declared.core_use_cases)}
+    included = {f"plan:{plan}": list(names) for plan, names in settings.plans.features.items()}
+    listed = {"core": list(declared.core_use_cases), "golden": list(declared.golden)}
+    return {"feature": features} | listed | included
 
 
 def _rows(
@@ -197,8 +211,8 @@ def _rows(
     Where most of the panel is observed, as on a calendar grid, both come from one pass; where few
     are, the rest of the panel is only ranked.
     """
-    own = [f for f in features if not _ranks_in(f)]
-    peers = [e for f in features for e in _ranks_in(f)]
+    own = [f for f in features if not comparisons(f.expression)]
+    peers: list[Compared] = [e for f in features for e in comparisons(f.expression)]
     ranked, every = [r.of for r in peers], [f.expression for f in features]
     done = 0
     mostly_ranked = 2 * panel["observed"].sum() < len(panel)
@@ -219,10 +233,6 @@ def _rows(
     return session.con.table("rows")
 
 
-def _ranks_in(feature: Feature) -> list[PeerRank]:
-    return [e for e in feature.expression.walk() if isinstance(e, PeerRank)]
-
-
 def _known(features: Sequence[Feature], parts: ibis.Table) -> ibis.Table:
     """Context and features that need no peers."""
     columns = {f.name: _stored(f, compile_expression(f.expression, parts)) for f in features}
@@ -235,13 +245,13 @@ def _stored(feature: Feature, value: Any) -> Any:
 
 def _ranked(session: Session, features: Sequence[Feature], rows: ibis.Table) -> ibis.Table:
     """The rows with their standing among peers."""
-    peers = [e for f in features for e in _ranks_in(f)]
+    peers = [e for f in features for e in comparisons(f.expression)]
     ranks = session.keep(peer_ranks(session.con.table("panel"), rows.select(*POINT), peers))
     joined = rows.join(ranks, POINT)
     columns = {
         f.name: _stored(f, compile_expression(f.expression, joined))
         for f in features
-        if _ranks_in(f)
+        if comparisons(f.expression)
     }
     return joined.mutate(**columns)
 

@@ -208,7 +208,8 @@ def write_rollups(con: Any, files: list[str], folder: Path, settings: Settings) 
         ("user_day", by_user),
         ("account_day", daily),
     ):
-        table.order_by(["account_id", "day"]).to_parquet(folder / f"{name}.parquet")
+        told = table.mutate(settled=table.visible_from == table.day + 1)
+        told.order_by(["account_id", "day"]).to_parquet(folder / f"{name}.parquet")
         con.drop_table(name)
 
 
