@@ -134,8 +134,10 @@ def _compute(
     if both:
         parts = session.parts(chunk[POINT], every)
         engine.add("panel", peer_values(parts, compared))
-        mine = parts if len(observed) == len(chunk) else parts.semi_join(
-            engine.register(observed), POINT
+        mine = (
+            parts
+            if len(observed) == len(chunk)
+            else parts.semi_join(engine.register(observed), POINT)
         )
         engine.add("rows", _known(features, mine))
     else:

@@ -17,7 +17,6 @@ from features.settings import Engine as EngineSettings
 from features.settings import Settings
 from features.workspace import Workspace
 
-
 ROW_GROUP = 16_384
 """Rows that are read together: small, since a build reads the rollups account by account."""
 

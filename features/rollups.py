@@ -168,9 +168,7 @@ def _corrected(uses: ibis.Table, late: ibis.Table) -> ibis.Table:
     """What each version of a late day adds to the version before it."""
     keys = [*USER, "target"]
     targets = late.rename(target="day")
-    bearing = uses.join(targets, USER).filter(
-        (_.day <= _.target) & (_.day >= _.target - 1)
-    )
+    bearing = uses.join(targets, USER).filter((_.day <= _.target) & (_.day >= _.target - 1))
     versions = _version_days(targets, bearing)
     seen = bearing.join(versions, keys).filter(
         (_.visible_from <= _.version) & (_.version < _.visible_until)

@@ -55,9 +55,7 @@ class Session:
         points = self.engine.register(chunk)
         by_event = mine(self.ever["account_event_day"])
         records = {name: mine(table) for name, table in self.records.items()}
-        profile = keep(
-            known(points, Records(**records, account_event_day=by_event), self.settings)
-        )
+        profile = keep(known(points, Records(**records, account_event_day=by_event), self.settings))
         rollups = Rollups(
             **{name: mine(table) for name, table in self.ring.items()},
             ever=mine(self.ever["account_day"]),

@@ -80,7 +80,7 @@ def ensure_rollups(
         stale = _changed(held, files) & set(counts)
     if not stale and set(map(str, counts)) == set(held.weeks):
         return held
-    names = {}
+    names: dict[str, str] = {}
     done, total = 0, sum(counts[week] for week in stale)
     maker = _Maker(engine, workspace, settings)
     for block in _blocks(sorted(stale), counts):
