@@ -51,7 +51,7 @@ class Windowed:
 
     def reduced(self, values: Any) -> Any:
         """The values of parts put together."""
-        return {"sum": values.sum, "last": values.max, "days": values.bit_or}[self.reducer]()
+        return getattr(values, {"sum": "sum", "last": "max", "days": "bit_or"}[self.reducer])()
 
 
 def windowed(
@@ -145,10 +145,11 @@ def _valued(cut: ibis.Table, item: Windowed) -> Any:
 def _from_bins(parts: ibis.Table, item: Windowed) -> Any:
     """What a bin adds to a window; null where it lies outside."""
     shift, whole = parts["shift"], item.whole()
+    cases = []
     if item.reducer == "days":
-        cases = [(shift == n, parts[item.tail(7)] * 128 ** (n - whole.start)) for n in whole]
-    else:
-        cases = [((shift >= whole.start) & (shift < whole.stop), parts[item.tail(7)])] * bool(whole)
+        cases += [(shift == n, parts[item.tail(7)] * 128 ** (n - whole.start)) for n in whole]
+    elif whole:
+        cases.append(((shift >= whole.start) & (shift < whole.stop), parts[item.tail(7)]))
     if rest := item.days % 7:
         scale = 128 ** len(whole) if item.reducer == "days" else 1
         cases.append((shift == whole.stop, parts[item.tail(rest)] * scale))
