@@ -25,6 +25,8 @@ def history(created="2024-01-10 15:00", terms=()):
             "account_id": ["a", "ours"],
             "created_at": utc(created, "2024-01-01"),
             "is_internal": [False, True],
+            "first": 0,
+            "end": 10**6,
         }
     )
     starts, ends = [t[0] for t in terms], [t[1] for t in terms]
