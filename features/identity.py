@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
-from features import lake
+from features import instants, lake
 from features.instants import LONG_AGO, NEVER, microseconds
-from features.links import alias_spans, instants, membership_spans, merge_spans
+from features.links import alias_spans, membership_spans, merge_spans
 from features.workspace import Workspace
 
 
@@ -47,12 +47,17 @@ def links(users: pa.Table, identities: pa.Table) -> Links:
     rows with the same account and created_at only the newest known counts. A merge holds for events
     of all times from its `known_at` on.
     """
-    known = instants(identities, "since", "known_at")
+    known = instants.frame(identities, "since", "known_at")
     return Links(
         aliases=alias_spans(known[known["kind"] == "alias"]),
-        memberships=membership_spans(instants(users, "created_at", "left_at", "known_at")),
+        memberships=membership_spans(instants.frame(users, "created_at", "left_at", "known_at")),
         merges=merge_spans(known[known["kind"] == "merge"]),
     )
+
+
+def read_links(workspace: Workspace) -> Links:
+    """The links that the lake's tables tell now."""
+    return links(lake.read_table(workspace, "users"), lake.read_table(workspace, "identities"))
 
 
 def assigned(events: ibis.Table, links: Links, *, complete: bool) -> ibis.Table:
@@ -122,7 +127,7 @@ def unresolved(workspace: Workspace, *, memory: str = "512MB") -> dict[str, int]
     files = lake.table_files(workspace, "events")
     if not files:
         return {}
-    told = links(lake.read_table(workspace, "users"), lake.read_table(workspace, "identities"))
+    told = read_links(workspace)
     temporary = str(workspace.tmp / "duckdb")
     con = ibis.duckdb.connect(threads=2, memory_limit=memory, temp_directory=temporary)
     try:

@@ -15,14 +15,6 @@ from features.timelines import Held, Start, Stay, by_start, by_stay
 SPANS = ("from_us", "to_us", "known_us", "until_us")
 
 
-def instants(table: pa.Table, *times: str) -> pd.DataFrame:
-    """A frame whose times are instants; an absent one is NEVER."""
-    for name in times:
-        whole = table[name].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(NEVER)
-        table = table.set_column(table.schema.get_field_index(name), name, whole)
-    return table.to_pandas()
-
-
 def alias_spans(rows: pd.DataFrame) -> pa.Table:
     """Identities of kind alias → anonymous_id, user_id and SPANS."""
     one = rows.groupby("from_id")["to_id"].transform("nunique") == 1
