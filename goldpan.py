@@ -113,6 +113,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
     letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
     letters.
     """
+    from features.identity import unresolved
     from features.sources.dead_letters import dead_letters
     from features.sources.ingest import ingest as run
 
@@ -126,6 +127,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
             terminal.refused_so_far(letters)
         raise
     terminal.ingested(counts, dead_letters(place).to_pylist())
+    terminal.unplaced(unresolved(place))
 
 
 @verb
@@ -138,6 +140,7 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     and would come out the same is kept. Writes WORKSPACE/features.
     """
     from features.engine import running_on
+    from features.identity import unresolved
     from features.table import refresh
     from features.vocabulary import unheard
     from training.observations import grid
@@ -148,6 +151,7 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
         observations = grid(place, settings)
         made = refresh(place, running_on(settings, engine), observations, progress=progress)
     terminal.OUT.print(f"{len(observations):,} observations, {made.computed:,} computed anew")
+    terminal.unplaced(unresolved(place))
     terminal.warned(unheard(place, settings))
 
 
