@@ -12,7 +12,7 @@ from features.build import build
 from features.declare import Catalogue, signal
 from features.errors import InputError
 from features.workspace import Workspace
-from tests.reference import World
+from tests.reference_known import World
 from tests.worlds import at, load, sample_settings
 
 DAY = date(2024, 3, 1)

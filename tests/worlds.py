@@ -11,7 +11,7 @@ from features.events import CONTRACT
 from features.read_settings import parse_settings
 from features.settings import Settings
 from features.workspace import Workspace
-from tests.reference import Row, World
+from tests.reference_known import Row, World
 
 END = date(2024, 3, 4)
 """Shortly after a leap day."""
