@@ -110,7 +110,6 @@ def test_what_comes_in_with_an_old_arrival_is_worked_in(
     pd.testing.assert_frame_equal(cells(grown), cells(whole), check_exact=True)
 
 
-
 def test_a_build_without_anything_new_computes_nothing(grown: Workspace) -> None:
     """And leaves every file as it is."""
     before = table.read_manifest(grown).months
