@@ -39,6 +39,7 @@ from features.rollups import DAY_US
 from features.rules import active_rules, check_rules, compares, feature_names, pql_rules
 from features.settings import Rule, Settings
 from features.spells import standings
+from features.successors import goes_on_as, read_merges
 from features.workspace import Workspace
 
 STATES = {
@@ -63,13 +64,15 @@ class Timeline:
 
     `flags`: account_id, day and the booleans `FLAGS`, one row for each day on which one of them may
     have changed; they hold until the account's next row. `milestones`: account_id, milestone, day.
-    `standings` as in `features.spells`. Days count from 1970-01-01.
+    `standings` as in `features.spells`. `arrivals`: account_id, day of a merge with another, whose
+    place it takes. Days count from 1970-01-01.
     """
 
     day: int
     flags: pd.DataFrame
     milestones: pd.DataFrame
     standings: pd.DataFrame
+    arrivals: pd.DataFrame
 
 
 def states(
@@ -119,7 +122,8 @@ def timeline(
         _renewals(paid, last),
         *_rule_changes(settings, looked, milestones),
     ]
-    return Timeline(last, _flags(pd.concat(known), settings), milestones, paid)
+    flags = _flags(pd.concat(known), settings)
+    return Timeline(last, flags, milestones, paid, _arrivals(workspace))
 
 
 def runs(told: Timeline) -> pd.DataFrame:
@@ -169,6 +173,14 @@ def _sign_ups(
     inside = newest.groupby("account_id")["is_internal"].last().fillna(False).astype(bool)
     both = pd.concat([rows[["account_id", "day"]], paid.loc[~paid["gone"], ["account_id", "day"]]])
     return both.groupby("account_id", as_index=False)["day"].min(), inside.index[inside].to_series()
+
+
+def _arrivals(workspace: Workspace) -> pd.DataFrame:
+    """The accounts that go on after each merge, with the day that first sees it."""
+    merges = read_merges(workspace)
+    ends = [goes_on_as(m.account, merges, m.known_at) for m in merges]
+    days = [number(m.known_at.ceil("D").date()) for m in merges]
+    return pd.DataFrame({"account_id": pd.Series(ends, dtype="str"), "day": days})
 
 
 def _looked_at(

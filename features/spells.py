@@ -87,6 +87,12 @@ def standings(workspace: Workspace, settings: Settings) -> pd.DataFrame:
     return typed.sort_values(["account_id", "day"], ignore_index=True)
 
 
+def mrr_on(table: pd.DataFrame, day: int) -> "pd.Series[float]":
+    """account_id → the MRR of each account that has not been merged, on a day, by `standings`."""
+    last = table[table["day"] <= day].groupby("account_id").last()
+    return last.loc[~last["gone"].astype(bool), "mrr"].astype(float)
+
+
 def _rows(workspace: Workspace, settings: Settings) -> list[Row]:
     table = read_rows(workspace)
     paid = (table["status"] == "active") & ~table["plan"].isin(settings.plans.free)

@@ -85,13 +85,12 @@ def passage(days: Floats, ends: npt.NDArray[np.int64]) -> Passage:
 
     `ends`: 0 still open, 1 got there, 2 left another way.
     """
-    counts = [int((ends == kind).sum()) for kind in (1, 2, 0)]
+    reached, left, still = (int((ends == kind).sum()) for kind in (1, 2, 0))
     line = curve(days, ends)
+    within = {horizon: line.at(horizon) for horizon in HORIZONS}
     return Passage(
-        len(days), *counts,
-        within={h: line.at(h) for h in HORIZONS},
-        days={q: line.until(q) for q in QUARTILES},
-    )  # fmt: skip
+        len(days), reached, left, still, within, {share: line.until(share) for share in QUARTILES}
+    )
 
 
 def curve(days: Floats, ends: npt.NDArray[np.int64]) -> Curve:
@@ -155,7 +154,18 @@ def entries(told: Timeline) -> pd.DataFrame:
     }
     gone = flags.loc[~mine, "day"].groupby(level=0).min()
     table = pd.DataFrame(first, index=flags.index.unique()).astype(float)
-    return table.assign(until=gone.reindex(table.index).fillna(told.day).astype(float))
+    table = table.assign(until=gone.reindex(table.index).fillna(told.day).astype(float))
+    return _without_merges(table, told.arrivals)
+
+
+def _without_merges(table: pd.DataFrame, arrivals: pd.DataFrame) -> pd.DataFrame:
+    """A state that an account got by a merge was not entered; it was followed only until then."""
+    arrived = arrivals.groupby("account_id")["day"].min().reindex(table.index).astype(float)
+    for state in table.columns.drop("until"):
+        given = table[state] == arrived
+        table.loc[given, "until"] = table["until"].clip(upper=arrived)[given]
+        table.loc[given, state] = np.nan
+    return table
 
 
 def between(table: pd.DataFrame, start: str, to: str, out: str | None, since: int) -> Passage:
