@@ -48,13 +48,13 @@ def check_small(folder: Path, events: int, dates: int, run: Runner) -> None:
     """
     size = Size(events, accounts=max(events // 330, 20))
     root, held = _world(folder, size, run)
-    made = in_child("whole", root=root, size=asdict(size), name="whole").said["root"]
+    made = run("whole", root=root, size=asdict(size), name="whole").said["root"]
     for tuned in PEERS.values():
         peer = _peer(root, size, dates, run, tuned=tuned)
         _agree(run, "the pipeline and the pandas peer", made, peer.said["out"])
-    tonight = in_child("ingest", root=made).said["root"]
+    tonight = run("ingest", root=made).said["root"]
     run("again", root=tonight, size=asdict(size))
-    full = in_child("whole", root=tonight, size=asdict(size), name="full", tonight=True)
+    full = run("whole", root=tonight, size=asdict(size), name="full", tonight=True)
     _agree(run, "the nightly build and a full one", tonight, _table(full.said["root"]))
     print(f"checked on {held:,} events", flush=True)
 
@@ -74,8 +74,15 @@ def measure_size(folder: Path, size: Size, dates: int, memory: str, run: Runner)
     for name, query in {report.SCAN: "scan", **{f"group {q}": q for q in GROUPED}}.items():
         step(name, "scan", root=root, query=query)
     step("rollups", "rollups", root=root)
-    made = step("whole job", "whole", root=root, **sized, name="whole").said["root"]
-    step(f"whole job, memory = {memory}", "whole", root=root, **sized, name="tight", memory=memory)
+    made = step(report.WHOLE, "whole", root=root, **sized, name="whole").said["root"]
+    step(
+        f"{report.WHOLE}, memory = {memory}",
+        "whole",
+        root=root,
+        **sized,
+        name="tight",
+        memory=memory,
+    )
     tonight = step("nightly: ingest a day", "ingest", root=made).said["root"]
     step("nightly: build again", "again", root=tonight, **sized)
     step("nightly: features to score", "scoring", root=tonight, **sized)
@@ -97,7 +104,7 @@ def extrapolated(peer: Measured) -> Measured:
 def _world(folder: Path, size: Size, run: Runner) -> tuple[str, int]:
     """Generate a world unless it is there; its folder and how many events it holds."""
     root = str(folder / f"{size.events}-{size.accounts}")
-    made = in_child("generate", root=root, size=asdict(size))
+    made = run("generate", root=root, size=asdict(size))
     return root, made.said["stored"]
 
 
@@ -108,7 +115,7 @@ def _peer(root: str, size: Size, dates: int, run: Runner, *, tuned: bool) -> Mea
 
 def _agree(run: Runner, what: str, ours: str, theirs: str) -> None:
     """Raise SystemExit when the feature table of workspace `ours` and the file `theirs` differ."""
-    found = in_child("compare", ours=_table(ours), theirs=theirs).said
+    found = run("compare", ours=_table(ours), theirs=theirs).said
     if found["differing"]:
         cells = "\n  ".join(found["differing"])
         raise SystemExit(f"{what} do not agree, so nothing is told of their speed:\n  {cells}")

@@ -43,7 +43,8 @@ def observations(workspace: Workspace, days: list[datetime]) -> pd.DataFrame:
     born = accounts["created_at"].dt.floor("D")
     parts = [accounts.loc[born < day, ["account_id"]].assign(as_of=day) for day in days]
     pairs = pd.concat(parts, ignore_index=True)
-    return pairs.assign(as_of=pairs["as_of"].dt.tz_localize(None))
+    pairs["as_of"] = pairs["as_of"].dt.tz_localize(None)
+    return pairs
 
 
 def copied(workspace: Workspace, name: str, *, made: bool) -> Workspace:

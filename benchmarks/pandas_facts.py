@@ -1,5 +1,7 @@
 """What one date knows about the accounts as such, in pandas: profile, people, plan, milestones."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -37,12 +39,12 @@ def facts(
             records.items(), ("created_at", "created_at", "effective_at"), strict=True
         )
     }
-    parts = [
+    parts: list[Any] = [
         _profile(seen["accounts"], midnight),
         seen["users"].groupby("account_id")["user_id"].nunique().rename("users_joined"),
         _commercial(seen["subscriptions"], settings, midnight),
     ]
-    found = pd.concat([p.reindex(steps.accounts) for p in parts], axis=1)
+    found: pd.DataFrame = pd.concat([p.reindex(steps.accounts) for p in parts], axis=1)
     found["population"] = np.where(
         found["paying"].fillna(0) > 0, "customer",
         np.where(found["first_paid"].notna(), "former", "prospect"),

@@ -114,8 +114,16 @@ def _append(workspace: Workspace, name: str, rows: pd.DataFrame) -> None:
         whole["known_at"] = whole[table.time]
     whole["row_id"] = [f"{name}-{n}" for n in range(len(whole))]
     whole["source"] = "simulated"
-    arrow = pa.Table.from_pandas(whole, schema=lake.table_schema(name), preserve_index=False)
-    lake.append_rows(workspace, name, arrow)
+    schema = lake.table_schema(name)
+    columns = [_column(whole[field.name], field.type) for field in schema]
+    lake.append_rows(workspace, name, pa.Table.from_arrays(columns, schema=schema))
+
+
+def _column(values: pd.Series, kind: pa.DataType) -> pa.Array:
+    if kind == TIME:
+        moments = pd.to_datetime(values, utc=True).dt.tz_convert(None).to_numpy()
+        return pa.array(moments.astype("datetime64[us]"), from_pandas=True).cast(TIME)
+    return pa.array(values, kind, from_pandas=True)
 
 
 def _write_events(
@@ -131,7 +139,8 @@ def _write_events(
     folder = workspace.tmp / "world"
     writers: dict[str, lake.PartWriter] = {}
     schema = pa.schema([f for f in lake.table_schema("events") if f.name != lake.MONTH])
-    tonight, first = [], 0
+    tonight: list[pd.DataFrame] = []
+    first = 0
     days = daily_events(people, size.days + 1, START.weekday(), START_US, size.seed)
     for month, batch in _batches(days, tonight, end_us):
         if month not in writers:
@@ -209,7 +218,7 @@ def _names(letter: str, n: int) -> np.ndarray:
 
 
 def _whole(days: Any) -> np.ndarray:
-    return np.floor(days).astype("int64")
+    return np.asarray(np.floor(days), dtype="int64")
 
 
 def _moments(days: Any) -> pd.DatetimeIndex:

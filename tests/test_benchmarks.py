@@ -14,7 +14,7 @@ def test_both_peers_and_the_nightly_build_agree_on_every_cell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is timed, pandas and a nightly build give what the whole job gives."""
-    check_small(tmp_path, 8_000, 2, run)
+    check_small(tmp_path, 4_000, 2, run)
     said = capsys.readouterr().out
     assert said.count("agree: ") == 3
     assert "checked on " in said
