@@ -1,21 +1,28 @@
 """What the lifecycle reads of use: features on given days, milestones, who was seen, visitors."""
 
-from pathlib import Path
+from contextlib import closing
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis import _
 
-from features import lake, provenance
-from features.build import build, connect, ensure_rollups
+from features import lake
+from features.build import build
+from features.engine import engine_of
 from features.errors import NotReadyError
-from features.facts import reached_milestones
+from features.journey_facts import reached_milestones
+from features.points import known_points
 from features.progress import Progress, silent
 from features.rollups import DAY_US
 from features.settings import Settings
+from features.table import check_current, read_features
+from features.weeks import ensure_rollups
 from features.workspace import Workspace
 
 POINT = ["account_id", "as_of"]
+FAR_DAY = 10**6
 
 
 def features_at(
@@ -30,6 +37,7 @@ def features_at(
     Rows that the feature table of `goldpan build` holds are taken from it, when it was made of what
     there is now; the others are built.
     """
+    points = known_points(workspace, points)
     held = _stored(workspace, settings, points, names)
     missing = points.merge(held[POINT], on=POINT, how="left", indicator="there")
     missing = missing.loc[missing["there"] == "left_only", POINT]
@@ -43,15 +51,12 @@ def _stored(
     workspace: Workspace, settings: Settings, points: pd.DataFrame, names: list[str]
 ) -> pd.DataFrame:
     """Those of the points that the stored feature table holds."""
-    path = workspace.features / "features.parquet"
     none = pd.DataFrame(columns=[*POINT, *names]).astype(points.dtypes.to_dict())
     try:
-        if not path.is_file():
-            return none
-        provenance.check_current(path, workspace, settings)
+        check_current(workspace, settings)
     except NotReadyError:
         return none
-    return _read(path, names).merge(points, on=POINT)
+    return _frame(read_features(workspace, [*POINT, *names])).merge(points, on=POINT)
 
 
 def _built(
@@ -64,14 +69,14 @@ def _built(
     path = workspace.tmp / "lifecycle.parquet"
     try:
         build(workspace, settings, points, out=path, progress=progress)
-        return _read(path, names)
+        return _frame(pq.read_table(path, columns=[*POINT, *names]))
     finally:
         path.unlink(missing_ok=True)
 
 
-def _read(path: Path, names: list[str]) -> pd.DataFrame:
-    table = pq.read_table(path, columns=[*POINT, *names]).to_pandas()
-    return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas()
+    return frame.assign(as_of=frame["as_of"].astype("datetime64[us]"))
 
 
 def seen(
@@ -81,15 +86,14 @@ def seen(
 
     `day` (since 1970-01-01) is the first whose midnight sees it.
     """
-    folder = ensure_rollups(workspace, settings, progress=progress)
-    con = connect(workspace, settings)
-    try:
-        by_event = con.read_parquet(folder / "account_event_day.parquet")
-        reached = reached_milestones(by_event, settings).rename(day="visible_from")
-        first = by_event.group_by("account_id").agg(day=by_event.visible_from.min())
-        return reached.to_pandas(), first.to_pandas()
-    finally:
-        con.disconnect()
+    with closing(engine_of(workspace, settings)) as engine:
+        made = ensure_rollups(engine, workspace, settings, progress=progress)
+        files = made.files(workspace.rollups, "account_event_day", 0, FAR_DAY)
+        by_event = engine.read_parquet(files)
+        reached = reached_milestones(by_event, settings).group_by(["account_id", "milestone"])
+        first = by_event.group_by("account_id").agg(day=_.visible_from.min())
+        tables = (reached.agg(day=_.visible_from.min()), first)
+        return tuple(engine.to_arrow(table).to_pandas() for table in tables)
 
 
 VISITORS = """
