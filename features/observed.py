@@ -87,7 +87,7 @@ def seen(
         by_event = con.read_parquet(folder / "account_event_day.parquet")
         reached = reached_milestones(by_event, settings).rename(day="visible_from")
         first = by_event.group_by("account_id").agg(day=by_event.visible_from.min())
-        return reached.to_pandas(), first.to_pandas()
+        return reached.to_pyarrow().to_pandas(), first.to_pyarrow().to_pandas()
     finally:
         con.disconnect()
 
