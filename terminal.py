@@ -58,6 +58,17 @@ def warned(warnings: Sequence[str]) -> None:
         OUT.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=not OUT.is_terminal)
 
 
+def unplaced(events: Mapping[str, int]) -> None:
+    """Events of no account yet: source → how many; nothing is said where there are none."""
+    if events:
+        told = ", ".join(f"{n:,} of {escape(source)}" for source, n in events.items())
+        OUT.print(
+            f"{sum(events.values()):,} events belong to no account yet ({told}); they are kept "
+            "until an identity or a user's account arrives.",
+            soft_wrap=not OUT.is_terminal,
+        )
+
+
 def titled(title: str, *columns: str) -> Table:
     """A table as all of ours look."""
     return Table(
