@@ -18,7 +18,7 @@ from features.rules import check_rules
 from features.velocity import between, entries, passage
 from features.workspace import Workspace
 from goldpan import main
-from tests.reference import World, midnight, visible
+from tests.reference_known import World, midnight
 from tests.worlds import DAYS, at, load, sample_settings, worlds
 
 SETTINGS = sample_settings()
@@ -216,7 +216,10 @@ def test_who_pays_is_what_the_latest_visible_rows_say(tmp_path_factory: Any, tol
 
 def pays(told: World, name: str, as_of: datetime) -> bool:
     """Whether one of the latest rows of the subscriptions is paid and has not lapsed."""
-    rows = visible(told.subscriptions, name, as_of, "effective_at")
+    rows = [
+        r for r in told.subscriptions
+        if r["account_id"] == name and r["effective_at"] < as_of and r["known_at"] <= as_of
+    ]  # fmt: skip
     rows.sort(key=lambda r: (r["effective_at"], r["known_at"], r["row_id"]))
     latest = {row["subscription_id"]: row for row in rows}.values()
     grace = timedelta(days=2)
