@@ -40,11 +40,12 @@ Busiest = OfBusiest | SinceBusiest
 
 @dataclass(frozen=True)
 class Rollups:
-    """The three rollups of `features.rollups`, as ibis tables."""
+    """The rollups of `features.rollups`: what windows reach, and in `ever` one of them whole."""
 
     account_day: ibis.Table
     account_event_day: ibis.Table
     user_day: ibis.Table
+    ever: ibis.Table
 
 
 def leaves(
@@ -64,7 +65,7 @@ def leaves(
     found = [leaf for leaf in dict.fromkeys(every) if not isinstance(leaf, Fact)]
     joined = facts
     for table in (
-        *_account_tables(found, points, rollups.account_day, facts, stage),
+        *_account_tables(found, points, rollups, facts, stage),
         *_key_tables(found, points, _users(rollups), stage),
         *_key_tables(found, points, _events(found, rollups, events_of), stage),
     ):
@@ -86,9 +87,10 @@ def column(leaf: Expression) -> str:
 
 
 def _account_tables(
-    found: list[Expression], points: ibis.Table, rollup: ibis.Table, facts: ibis.Table, stage: Stage
+    found: list[Expression], points: ibis.Table, rollups: Rollups, facts: ibis.Table, stage: Stage
 ) -> list[ibis.Table]:
     """The tables with the leaves that read the account's daily measures."""
+    rollup = rollups.account_day
     over = [e for e in found if isinstance(e, DaysOver)]
     wanted = {e: w for e in found if (w := _measured(e)) is not None}
     tables = []
@@ -97,9 +99,12 @@ def _account_tables(
         if mine:
             tables += _measures(mine, stage(windowed(rollup, points, mine.values())), stage)
     if total := [e for e in found if isinstance(e, Total)]:
-        sums = totals(rollup, points, {e.measure for e in total})
+        sums = totals(rollups.ever, points, {e.measure for e in total})
         tables.append(stage(sums.select(*POINT, **{column(e): sums[e.measure] for e in total})))
-    return tables + [stage(days.days_over(e, column(e), facts, rollup, stage)) for e in over]
+    for e in over:  # the first days of the span look back further than the ring with long limits
+        daily = rollup if SPAN + e.days <= RING_DAYS else rollups.ever
+        tables.append(stage(days.days_over(e, column(e), facts, daily, stage)))
+    return tables
 
 
 def _measured(leaf: Expression) -> Windowed | None:

@@ -1,186 +1,255 @@
-"""What became of the accounts: their commercial changes and terms, as finally known.
+"""The seven states of an account, as of any day and exactly as known then.
 
-This is the truth that outcomes are labelled by. What was known at an observation is in `facts`.
+| state | an account that |
+|---|---|
+| visitor | was seen in events, and is not known to have signed up |
+| signup | signed up (trial or free plan), never paid, and is no PQL |
+| pql | signed up, never paid, and meets a rule of `[lifecycle.pql]` |
+| customer | pays, in its first term, and meets no rule of `[lifecycle.active]` |
+| active | pays, in its first term, and meets one |
+| renewed | pays past the end of its first term, active or not |
+| churned | paid once, and pays no more |
+
+It signed up when its row of `accounts`, or one of its subscriptions, was visible. It pays while an
+active subscription on a plan that is not free runs. A first term is that of the present spell of
+paying: an account that comes back is a customer anew. With monthly terms an account has renewed
+when its first month is over and it pays on.
+
+What was merged into another account has no state of its own from then on; what it had counts for
+the other. Internal accounts have none. Visitors that belong to no account are people, not accounts:
+`features.observed.visitors` counts them.
+
+Rules over features are looked at on a grid of days (Mondays, and the day asked for); in between
+they count as on the day of the grid before. All else is exact to the day.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from datetime import date, timedelta
-from itertools import groupby
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-import duckdb
+import numpy as np
 import pandas as pd
 
 from features import lake
-from features.errors import NotReadyError
-from features.settings import Settings
+from features.history import event_span
+from features.observed import features_at, seen
+from features.progress import Progress, silent
+from features.rollups import DAY_US
+from features.rules import active_rules, check_rules, compares, feature_names, pql_rules
+from features.settings import Rule, Settings
+from features.spells import standings
+from features.successors import goes_on_as, read_merges
 from features.workspace import Workspace
 
-CHANGES = ("trial", "convert", "upgrade", "downgrade", "churn", "reactivate")
+STATES = {
+    "visitor": "visitor",
+    "signup": "signup/trial",
+    "pql": "PQL",
+    "customer": "customer",
+    "active": "active customer",
+    "renewed": "renewed/retained",
+    "churned": "churned",
+}
+"""State → what it is called where people read it, in the order of the lifecycle."""
+FLAGS = ("visited", "signed_up", "pays", "ever_paid", "renewed", "pql", "active", "gone")
+EVERY = 7
+MONDAY = 4
+"""1970-01-05, as days since 1970-01-01."""
 
 
 @dataclass(frozen=True)
-class State:
-    """What an account has at one moment, over all its subscriptions."""
+class Timeline:
+    """Every change of every account up to a day, and what else a report reads.
 
-    paying: bool = False
-    trial: bool = False
-    rank: int = -1
-    seats: float = 0.0
-    mrr: float = 0.0
-    ever_paid: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one row of the subscriptions says."""
-
-    account_id: str
-    subscription_id: str
-    effective_at: pd.Timestamp
-    known_at: pd.Timestamp
-    status: str
-    plan: str
-    mrr: float
-    seats: float
-
-
-def changes(workspace: Workspace, settings: Settings) -> pd.DataFrame:
-    """The commercial changes of all accounts, one row each, by account and time.
-
-    Columns: account_id, time and known_at (UTC), kind (one of `CHANGES`), mrr_before, mrr_after.
-    An upgrade is a higher plan on the ladder, or more seats for more money; a downgrade the
-    reverse. A term that lapsed ends at its `term_end` and is known `lapse_after_days` later.
+    `flags`: account_id, day and the booleans `FLAGS`, one row for each day on which one of them may
+    have changed; they hold until the account's next row. `milestones`: account_id, milestone, day.
+    `standings` as in `features.spells`. `arrivals`: account_id, day of a merge with another, whose
+    place it takes. Days count from 1970-01-01.
     """
-    rows = _rows(workspace)
-    rows = pd.concat([rows, _lapses(rows, observed_end(workspace, settings), settings)])
-    rows = rows.sort_values(["account_id", "effective_at", "known_at", "row_id"])
-    held = [Row(*values) for values in _plain(rows)]
-    found = [
-        change
-        for account, mine in groupby(held, key=lambda row: row.account_id)
-        for change in _account_changes(account, mine, settings)
+
+    day: int
+    flags: pd.DataFrame
+    milestones: pd.DataFrame
+    standings: pd.DataFrame
+    arrivals: pd.DataFrame
+
+
+def states(
+    workspace: Workspace, settings: Settings, day: date, *, progress: Progress = silent
+) -> pd.DataFrame:
+    """The state of every account as of midnight (UTC) of a day.
+
+    Returns account_id, state (a key of `STATES`), since (datetime64: the first day as of which it
+    has been in that state without a break), active (whether it meets a rule of [lifecycle.active],
+    in whatever state). Raises as `timeline`.
+    """
+    told = timeline(workspace, settings, day, progress=progress)
+    now = runs(told).loc[lambda r: r["until"].isna()]
+    active = told.flags.groupby("account_id")["active"].last()
+    table = now.join(active, on="account_id")
+    return table[["account_id", "state", "since", "active"]].reset_index(drop=True)
+
+
+def timeline(
+    workspace: Workspace,
+    settings: Settings,
+    day: date,
+    *,
+    every: int = EVERY,
+    progress: Progress = silent,
+) -> Timeline:
+    """All that the lifecycle knows at midnight of a day; rules are looked at `every` so many days.
+
+    Raises SettingsError for a rule over a feature that does not exist, NotReadyError for a
+    workspace without events.
+    """
+    check_rules(settings)
+    first, last = number(event_span(workspace)[0].date()) + 1, number(day)
+    milestones, visits = seen(workspace, settings, progress)
+    paid = standings(workspace, settings)
+    signed_up, internal = _sign_ups(workspace, last, paid)
+    milestones, visits, paid, signed_up = (
+        table[(table["day"] <= last) & ~table["account_id"].isin(internal)]
+        for table in (milestones, visits, paid, signed_up)
+    )
+    grid = [*range(first + (MONDAY - first) % every, last, every), last]
+    looked = _looked_at(workspace, settings, signed_up, grid, progress)
+    known = [
+        _change(visits, "visited", 1.0),
+        _change(signed_up, "signed_up", 1.0),
+        *(_change(paid, flag, paid[flag]) for flag in ("pays", "ever_paid", "gone")),
+        _renewals(paid, last),
+        *_rule_changes(settings, looked, milestones),
     ]
-    table = pd.DataFrame(
-        found, columns=["account_id", "time", "known_at", "kind", "mrr_before", "mrr_after"]
-    )
-    utc = "datetime64[us, UTC]"
-    return table.astype({"time": utc, "known_at": utc, "mrr_before": float, "mrr_after": float})
+    flags = _flags(pd.concat(known), settings)
+    return Timeline(last, flags, milestones, paid, _arrivals(workspace))
 
 
-def terms(workspace: Workspace, settings: Settings) -> pd.DataFrame:
-    """The paid terms with a known end: account_id, start and end (UTC); one row an end."""
-    rows = _rows(workspace)
-    paid = (rows["status"] == "active") & ~rows["plan"].isin(settings.plans.free)
-    base = paid & rows["plan"].isin(settings.plans.ladder) & rows["term_end"].notna()
-    named = rows[base].rename(columns={"effective_at": "start", "term_end": "end"})
-    table = named.sort_values("start")[["account_id", "start", "end"]]
-    return table.drop_duplicates(["account_id", "end"]).reset_index(drop=True)
+def runs(told: Timeline) -> pd.DataFrame:
+    """The states that each account went through: account_id, state, since and until (datetime64).
 
-
-def observed_until(workspace: Workspace, settings: Settings) -> date:
-    """The midnight before which all outcomes are known: the data's end less the lapse grace."""
-    grace = timedelta(days=settings.subscriptions.lapse_after_days or 0)
-    return (observed_end(workspace, settings) - grace).date()
-
-
-def observed_end(workspace: Workspace, settings: Settings) -> pd.Timestamp:
-    """The moment up to which both events and commercial changes are in the data."""
-    if said := settings.subscriptions.complete_until:
-        return pd.Timestamp(said, tz="UTC")
-    known = _rows(workspace)["known_at"]
-    last = event_span(workspace)[1]
-    return last if known.empty else min(last, known.max())
-
-
-def event_span(workspace: Workspace) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """When the oldest and the newest event of the lake happened (UTC)."""
-    files = lake.table_files(workspace, "events")
-    if not files:
-        raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
-    with duckdb.connect() as con:
-        found = con.execute("select min(event_us), max(event_us) from read_parquet(?)", [files])
-        first, last = found.fetchone() or (0, 0)
-    return pd.Timestamp(first, unit="us", tz="UTC"), pd.Timestamp(last, unit="us", tz="UTC")
-
-
-def scoring_day(workspace: Workspace) -> date:
-    """The first midnight at which every event of the lake has happened."""
-    return (event_span(workspace)[1] + timedelta(days=1)).date()
-
-
-def _rows(workspace: Workspace) -> pd.DataFrame:
-    return lake.read_table(workspace, "subscriptions").to_pandas()
-
-
-def _lapses(rows: pd.DataFrame, end: pd.Timestamp, settings: Settings) -> pd.DataFrame:
-    """A cancellation for each term that nobody renewed in time; none where terms do not lapse."""
-    days = settings.subscriptions.lapse_after_days
-    if days is None or rows.empty:
-        return rows.iloc[:0]
-    ordered = rows.sort_values(["subscription_id", "effective_at", "known_at", "row_id"])
-    following = ordered.groupby("subscription_id")["effective_at"].shift(-1)
-    noticed = ordered["term_end"] + timedelta(days=days)
-    over = (ordered["status"] != "cancelled") & (noticed < end)
-    lapsed = ordered[over & ~(following <= noticed)]
-    return lapsed.assign(
-        status="cancelled", effective_at=lapsed["term_end"], known_at=noticed[lapsed.index]
-    )
-
-
-def _plain(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-    """The rows as plain values: pandas would take a thousand times as long, one by one."""
-    filled = rows.fillna({"seats": 0.0})
-    return zip(*(filled[field.name].tolist() for field in fields(Row)), strict=True)
-
-
-def _account_changes(
-    account: str, rows: Iterable[Row], settings: Settings
-) -> Iterator[tuple[str, pd.Timestamp, pd.Timestamp, str, float, float]]:
-    before = State()
-    held: dict[str, Row] = {}
-    for time, together in groupby(rows, key=lambda row: row.effective_at):
-        now = list(together)
-        held.update((row.subscription_id, row) for row in now)
-        after = _state(held, settings, ever_paid=before.ever_paid)
-        if kind := _kind(before, after):
-            yield account, time, max(row.known_at for row in now), kind, before.mrr, after.mrr
-        before = replace(after, ever_paid=before.ever_paid or after.paying)
-
-
-def _state(held: dict[str, Row], settings: Settings, *, ever_paid: bool) -> State:
-    ladder, free = settings.plans.ladder, settings.plans.free
-    running = [h for h in held.values() if h.status != "cancelled"]
-    paid = [h for h in running if h.status == "active" and h.plan not in free]
-    ranks = {plan: rank for rank, plan in enumerate(ladder)}
-    on_ladder = [h for h in paid if h.plan in ranks]
-    return State(
-        paying=bool(paid),
-        trial=any(h.status == "trial" for h in running),
-        rank=max((ranks[h.plan] for h in on_ladder), default=-1),
-        seats=sum(h.seats for h in on_ladder),
-        mrr=sum(h.mrr for h in paid),
-        ever_paid=ever_paid,
-    )
-
-
-def _kind(before: State, after: State) -> str | None:
-    """What happened between two states.
-
-    >>> _kind(State(), State(paying=True, rank=1, mrr=50.0))
-    'convert'
-    >>> _kind(State(True, False, 1, 5, 50.0, True), State(True, False, 1, 8, 80.0, True))
-    'upgrade'
+    `until` is the first day as of which it is in another state, or has none; missing: it still is.
     """
-    if not before.paying:
-        if after.paying:
-            return "reactivate" if before.ever_paid else "convert"
-        return "trial" if after.trial and not before.trial else None
-    if not after.paying:
-        return "churn"
-    if after.rank != before.rank:
-        return "upgrade" if after.rank > before.rank else "downgrade"
-    if (after.seats - before.seats) * (after.mrr - before.mrr) > 0:
-        return "upgrade" if after.seats > before.seats else "downgrade"
-    return None
+    flags = told.flags
+    named = flags[["account_id", "day"]].assign(state=_state(flags))
+    before = named.groupby("account_id")["state"].shift()
+    turns = named[before.isna() | (named["state"] != before)]
+    until = turns.groupby("account_id")["day"].shift(-1)
+    table = turns.assign(since=moments(turns["day"]), until=moments(until))
+    table = table.loc[table["state"] != "", ["account_id", "state", "since", "until"]]
+    return table.reset_index(drop=True)
+
+
+def number(day: date) -> int:
+    """A day as days since 1970-01-01."""
+    return (day - date(1970, 1, 1)).days
+
+
+def moments(days: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
+    """Days since 1970-01-01 as midnights."""
+    return pd.to_datetime(days, unit="D").astype("datetime64[us]")
+
+
+def _state(flags: pd.DataFrame) -> np.ndarray:
+    """The state of each row of flags; '' where there is none."""
+    active = np.where(flags["active"], "active", "customer")
+    paying = np.where(flags["renewed"], "renewed", active)
+    prospect = np.where(flags["pql"], "pql", "signup")
+    outside = np.where(flags["visited"], "visitor", "")
+    cases = [flags[flag] for flag in ("gone", "pays", "ever_paid", "signed_up")]
+    return np.select(cases, ["", paying, "churned", prospect], outside)
+
+
+def _sign_ups(
+    workspace: Workspace, last: int, paid: pd.DataFrame
+) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
+    """When each account was seen to have signed up (account_id, day); the internal accounts."""
+    rows = lake.read_table(workspace, "accounts").to_pandas()
+    created, known = (rows[c].astype("datetime64[us, UTC]") for c in ("created_at", "known_at"))
+    begins = created.astype("int64") // DAY_US + 1
+    rows = rows.assign(day=np.maximum(begins, -(-known.astype("int64") // DAY_US)))
+    newest = rows[rows["day"] <= last].sort_values(["known_at", "row_id"])
+    inside = newest.groupby("account_id")["is_internal"].last().fillna(False).astype(bool)
+    both = pd.concat([rows[["account_id", "day"]], paid.loc[~paid["gone"], ["account_id", "day"]]])
+    return both.groupby("account_id", as_index=False)["day"].min(), inside.index[inside].to_series()
+
+
+def _arrivals(workspace: Workspace) -> pd.DataFrame:
+    """The accounts that go on after each merge, with the day that first sees it."""
+    merges = read_merges(workspace)
+    ends = [goes_on_as(m.account, merges, m.known_at) for m in merges]
+    days = [number(m.known_at.ceil("D").date()) for m in merges]
+    return pd.DataFrame({"account_id": pd.Series(ends, dtype="str"), "day": days})
+
+
+def _looked_at(
+    workspace: Workspace,
+    settings: Settings,
+    signed_up: pd.DataFrame,
+    grid: list[int],
+    progress: Progress,
+) -> pd.DataFrame:
+    """The features that rules read, of all accounts on the grid: account_id, day and each."""
+    names = feature_names([*pql_rules(settings), *active_rules(settings)])
+    pairs = signed_up.merge(pd.DataFrame({"at": sorted(set(grid))}), how="cross")
+    pairs = pairs.loc[pairs["day"] <= pairs["at"], ["account_id", "at"]].rename(
+        columns={"at": "day"}
+    )
+    if not names or pairs.empty:
+        return pairs.iloc[:0]
+    points = pd.DataFrame({"account_id": pairs["account_id"], "as_of": moments(pairs["day"])})
+    rows = features_at(workspace, settings, points, names, progress)
+    days = rows["as_of"].to_numpy().astype("datetime64[D]").astype("int64")
+    return rows.assign(day=days)
+
+
+def _change(rows: pd.DataFrame, flag: str, value: Any) -> pd.DataFrame:
+    return rows[["account_id", "day"]].assign(flag=flag, value=value).astype({"value": float})
+
+
+def _renewals(paid: pd.DataFrame, last: int) -> pd.DataFrame:
+    """From which day on an account has renewed, and from which it has not."""
+    following = paid.groupby("account_id")["day"].shift(-1).fillna(last + 1)
+    now = _change(paid, "renewed", paid["renews"] <= paid["day"])
+    ahead = paid[(paid["renews"] > paid["day"]) & (paid["renews"] < following)]
+    later = ahead.assign(day=ahead["renews"].astype("int64"))
+    return pd.concat([now, _change(later, "renewed", 1.0)])
+
+
+def _rule_changes(
+    settings: Settings, looked: pd.DataFrame, milestones: pd.DataFrame
+) -> Iterator[pd.DataFrame]:
+    """When each part of each rule began and ceased to be met."""
+    for _, rule, steps, features in _parts(settings):
+        if steps:
+            mine = milestones[milestones["milestone"].isin(rule.milestones)]
+            reached = mine.groupby("account_id")["day"].agg(["max", "count"]).reset_index()
+            whole = reached[reached["count"] == len(set(rule.milestones))]
+            yield _change(whole.rename(columns={"max": "day"}), steps, 1.0)
+        if features and len(looked):
+            yield _change(looked, features, compares(rule, looked))
+
+
+def _parts(settings: Settings) -> Iterator[tuple[str, Rule, str, str]]:
+    """Flag, rule, and the names of the rule's two parts, '' for one that it has not."""
+    for flag, rules in (("pql", pql_rules(settings)), ("active", active_rules(settings))):
+        for place, rule in enumerate(rules):
+            steps = f"{flag} {place} steps" if rule.milestones else ""
+            yield flag, rule, steps, f"{flag} {place} features" if rule.features else ""
+
+
+def _flags(changes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The changes side by side: account_id, day, then every flag as it stands from that day on."""
+    keys = ["account_id", "flag"]
+    ordered = changes.sort_values([*keys, "day"], kind="stable")
+    news = ordered[ordered["value"] != ordered.groupby(keys)["value"].shift().fillna(0.0)]
+    wide = news.groupby(["account_id", "day", "flag"])["value"].last().unstack("flag")
+    rules = list(_parts(settings))
+    parts = [name for _, _, *names in rules for name in names if name]
+    wide = wide.reindex(columns=[*FLAGS[:5], "gone", *parts])
+    held = wide.groupby(level="account_id").ffill().fillna(0.0) > 0
+    for flag in ("pql", "active"):
+        met = [held[[n for n in names if n]].all(axis=1) for f, _, *names in rules if f == flag]
+        held[flag] = np.logical_or.reduce(met) if met else False
+    return held[[*FLAGS]].reset_index()

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import lake, lifecycle
+from features import history, lake
 from features.build import build
 from features.catalog import catalogue
 from features.errors import InputError
+from features.points import known_days
 from features.progress import Progress, silent
 from features.provenance import in_words, meaning, other_parts
 from features.settings import Settings
@@ -94,7 +95,7 @@ def _score(
     as_of: date | None,
     progress: Progress,
 ) -> Path:
-    day = _scorable(as_of, lifecycle.scoring_day(workspace))
+    day = _scorable(as_of, history.scoring_day(workspace))
     names = living(workspace, day)
     final = _unused_folder(workspace, day)
     with publish_folder(final) as folder:
@@ -150,12 +151,15 @@ def at_risk(snapshot: Path, top: int = 5) -> list[AtRisk]:
 
 
 def living(workspace: Workspace, day: date) -> dict[str, str | None]:
-    """Account id → name, of the accounts that had signed up, and were known, by that midnight."""
+    """Account id → name, of the accounts that were known by that midnight and not merged away."""
     accounts = lake.read_table(workspace, "accounts")
     midnight = pa.scalar(datetime.combine(day, time(), UTC), pa.timestamp("us", tz="UTC"))
-    created = pc.less(accounts["created_at"], midnight)
     known = pc.less_equal(accounts["known_at"], midnight)
-    rows = accounts.filter(pc.and_(created, known)).sort_by("known_at")
+    number = (day - date(1970, 1, 1)).days
+    spans = known_days(workspace)
+    there = spans.loc[(spans["first"] <= number) & (number < spans["end"]), "account_id"]
+    mine = pc.is_in(accounts["account_id"], pa.array(there, pa.string()))
+    rows = accounts.filter(pc.and_(mine, known)).sort_by("known_at")
     if rows.num_rows == 0:
         raise InputError(
             f"no account that existed before {day}", do="Choose a later day with --as-of."

@@ -94,6 +94,7 @@ def evaluated(
         account_day=rollup(days, events=number, minutes=number, limit_calls=number),
         account_event_day=rollup(events, event=pa.string(), n=number),
         user_day=rollup(users, user_id=pa.string(), n=number, core=number),
+        ever=rollup(days, events=number, minutes=number, limit_calls=number),
     )
     known = table([point | (facts or {}) for point in points], POINTS | types)
     expressions = list(expressions)
