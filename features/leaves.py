@@ -101,7 +101,10 @@ def _account_tables(
     if total := [e for e in found if isinstance(e, Total)]:
         sums = totals(rollups.ever, points, {e.measure for e in total})
         tables.append(stage(sums.select(*POINT, **{column(e): sums[e.measure] for e in total})))
-    return tables + [stage(days.days_over(e, column(e), facts, rollup, stage)) for e in over]
+    for e in over:  # the first days of the span look back further than the ring with long limits
+        daily = rollup if SPAN + e.days <= RING_DAYS else rollups.ever
+        tables.append(stage(days.days_over(e, column(e), facts, daily, stage)))
+    return tables
 
 
 def _measured(leaf: Expression) -> Windowed | None:
