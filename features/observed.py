@@ -1,20 +1,26 @@
 """What the lifecycle reads of use: features on given days, milestones, who was seen, visitors."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import lake, provenance
-from features.build import build, connect, ensure_rollups
+from features import lake, table
+from features.build import build
+from features.engine import engine_of
 from features.errors import NotReadyError
-from features.facts import reached_milestones
+from features.journey_facts import reached_milestones
 from features.progress import Progress, silent
 from features.rollups import DAY_US
 from features.settings import Settings
+from features.weeks import ensure_rollups
 from features.workspace import Workspace
 
+EVER = 10**6
 POINT = ["account_id", "as_of"]
 
 
@@ -43,15 +49,12 @@ def _stored(
     workspace: Workspace, settings: Settings, points: pd.DataFrame, names: list[str]
 ) -> pd.DataFrame:
     """Those of the points that the stored feature table holds."""
-    path = workspace.features / "features.parquet"
-    none = pd.DataFrame(columns=[*POINT, *names]).astype(points.dtypes.to_dict())
     try:
-        if not path.is_file():
-            return none
-        provenance.check_current(path, workspace, settings)
+        table.check_current(workspace, settings)
     except NotReadyError:
-        return none
-    return _read(path, names).merge(points, on=POINT)
+        return pd.DataFrame(columns=[*POINT, *names]).astype(points.dtypes.to_dict())
+    months = table.read_manifest(workspace).months
+    return _read([workspace.features / name for name in months.values()], names, points)
 
 
 def _built(
@@ -64,32 +67,32 @@ def _built(
     path = workspace.tmp / "lifecycle.parquet"
     try:
         build(workspace, settings, points, out=path, progress=progress)
-        return _read(path, names)
+        return _read([path], names, points)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _read(path: Path, names: list[str]) -> pd.DataFrame:
-    table = pq.read_table(path, columns=[*POINT, *names]).to_pandas()
-    return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
+def _read(files: Sequence[Path], names: list[str], points: pd.DataFrame) -> pd.DataFrame:
+    rows = pa.concat_tables(pq.read_table(f, columns=[*POINT, *names]) for f in files).to_pandas()
+    return rows.assign(as_of=rows["as_of"].astype("datetime64[us]")).merge(points, on=POINT)
 
 
 def seen(
     workspace: Workspace, settings: Settings, progress: Progress = silent
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """When use was first seen: milestones (account_id, milestone, day), accounts (account_id, day).
+    """When use was seen: account_id, milestone, day, until; and account_id, day for any event.
 
-    `day` (since 1970-01-01) is the first whose midnight sees it.
+    `day` (since 1970-01-01) is the first whose midnight sees it; from `until` on it is seen no more
+    (the events turned out to be another account's).
     """
-    folder = ensure_rollups(workspace, settings, progress=progress)
-    con = connect(workspace, settings)
-    try:
-        by_event = con.read_parquet(folder / "account_event_day.parquet")
-        reached = reached_milestones(by_event, settings).rename(day="visible_from")
+    with closing(engine_of(workspace, settings)) as engine:
+        made = ensure_rollups(engine, workspace, settings, progress=progress)
+        files = made.files(workspace.rollups, "account_event_day", -EVER, EVER)
+        by_event = engine.read_parquet(files)
         first = by_event.group_by("account_id").agg(day=by_event.visible_from.min())
-        return reached.to_pyarrow().to_pandas(), first.to_pyarrow().to_pandas()
-    finally:
-        con.disconnect()
+        reached = reached_milestones(by_event, settings)
+        spans = reached.rename(day="visible_from", until="until_day").drop("first_day")
+        return engine.to_arrow(spans).to_pandas(), engine.to_arrow(first).to_pandas()
 
 
 VISITORS = """
