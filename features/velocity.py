@@ -70,7 +70,7 @@ class Curve:
         if day > self.observed:
             return Estimate(None, None, None)
         place = int(np.searchsorted(self.days, day, side="right")) - 1
-        if place < 0:
+        if place < 0 or self.share[place] == 0:
             return Estimate(0.0, None, None)
         return Estimate(*(float(line[place]) for line in (self.share, self.low, self.high)))
 
