@@ -1,27 +1,28 @@
 """What the lifecycle reads of use: features on given days, milestones, who was seen, visitors."""
 
-from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis import _
 
-from features import lake, table
+from features import lake
 from features.build import build
 from features.engine import engine_of
 from features.errors import NotReadyError
 from features.journey_facts import reached_milestones
+from features.points import known_points
 from features.progress import Progress, silent
 from features.rollups import DAY_US
 from features.settings import Settings
+from features.table import check_current, read_features
 from features.weeks import ensure_rollups
 from features.workspace import Workspace
 
-EVER = 10**6
 POINT = ["account_id", "as_of"]
+FAR_DAY = 10**6
 
 
 def features_at(
@@ -36,6 +37,7 @@ def features_at(
     Rows that the feature table of `goldpan build` holds are taken from it, when it was made of what
     there is now; the others are built.
     """
+    points = known_points(workspace, points)
     held = _stored(workspace, settings, points, names)
     missing = points.merge(held[POINT], on=POINT, how="left", indicator="there")
     missing = missing.loc[missing["there"] == "left_only", POINT]
@@ -49,12 +51,12 @@ def _stored(
     workspace: Workspace, settings: Settings, points: pd.DataFrame, names: list[str]
 ) -> pd.DataFrame:
     """Those of the points that the stored feature table holds."""
+    none = pd.DataFrame(columns=[*POINT, *names]).astype(points.dtypes.to_dict())
     try:
-        table.check_current(workspace, settings)
+        check_current(workspace, settings)
     except NotReadyError:
-        return pd.DataFrame(columns=[*POINT, *names]).astype(points.dtypes.to_dict())
-    months = table.read_manifest(workspace).months
-    return _read([workspace.features / name for name in months.values()], names, points)
+        return none
+    return _frame(read_features(workspace, [*POINT, *names])).merge(points, on=POINT)
 
 
 def _built(
@@ -67,14 +69,14 @@ def _built(
     path = workspace.tmp / "lifecycle.parquet"
     try:
         build(workspace, settings, points, out=path, progress=progress)
-        return _read([path], names, points)
+        return _frame(pq.read_table(path, columns=[*POINT, *names]))
     finally:
         path.unlink(missing_ok=True)
 
 
-def _read(files: Sequence[Path], names: list[str], points: pd.DataFrame) -> pd.DataFrame:
-    rows = pa.concat_tables(pq.read_table(f, columns=[*POINT, *names]) for f in files).to_pandas()
-    return rows.assign(as_of=rows["as_of"].astype("datetime64[us]")).merge(points, on=POINT)
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas()
+    return frame.assign(as_of=frame["as_of"].astype("datetime64[us]"))
 
 
 def seen(
@@ -87,9 +89,9 @@ def seen(
     """
     with closing(engine_of(workspace, settings)) as engine:
         made = ensure_rollups(engine, workspace, settings, progress=progress)
-        files = made.files(workspace.rollups, "account_event_day", -EVER, EVER)
+        files = made.files(workspace.rollups, "account_event_day", 0, FAR_DAY)
         by_event = engine.read_parquet(files)
-        first = by_event.group_by("account_id").agg(day=by_event.visible_from.min())
+        first = by_event.group_by("account_id").agg(day=_.visible_from.min())
         reached = reached_milestones(by_event, settings)
         spans = reached.rename(day="visible_from", until="until_day").drop("first_day")
         return engine.to_arrow(spans).to_pandas(), engine.to_arrow(first).to_pandas()
