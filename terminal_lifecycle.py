@@ -106,7 +106,10 @@ def _cell(estimate: Estimate, form: str) -> str:
     if estimate.value is None:
         return "–"
     bare = form.removesuffix(" d")
-    ends = ("…" if v is None else bare.format(v) for v in (estimate.low, estimate.high))
+    ends = (
+        "…" if v is None else bare.format(v).removesuffix("%")
+        for v in (estimate.low, estimate.high)
+    )
     known = estimate.low is not None or estimate.high is not None
     return form.format(estimate.value) + (f"\n[dim]{'–'.join(ends)}[/dim]" if known else "")
 

@@ -34,6 +34,7 @@ import pandas as pd
 from features import lake
 from features.history import event_span
 from features.observed import features_at, seen
+from features.points import known_days
 from features.progress import Progress, silent
 from features.rollups import DAY_US
 from features.rules import active_rules, check_rules, compares, feature_names, pql_rules
@@ -114,15 +115,18 @@ def timeline(
         for table in (milestones, visits, paid, signed_up)
     )
     grid = [*range(first + (MONDAY - first) % every, last, every), last]
-    looked = _looked_at(workspace, settings, signed_up, grid, progress)
+    looked = _looked_at(workspace, settings, internal, grid, progress)
     known = [
         _change(visits, "visited", 1.0),
         _change(signed_up, "signed_up", 1.0),
         *(_change(paid, flag, paid[flag]) for flag in ("pays", "ever_paid", "gone")),
         _renewals(paid, last),
-        *_rule_changes(settings, looked, milestones),
+        *_step_changes(milestones),
+        *_comparisons(settings, looked),
     ]
-    flags = _flags(pd.concat(known), settings)
+    changes = pd.concat(known)
+    flags = _flags(changes[changes["day"] <= last], settings)
+    milestones = milestones.loc[milestones["until"] > last, ["account_id", "milestone", "day"]]
     return Timeline(last, flags, milestones, paid, _arrivals(workspace))
 
 
@@ -186,16 +190,15 @@ def _arrivals(workspace: Workspace) -> pd.DataFrame:
 def _looked_at(
     workspace: Workspace,
     settings: Settings,
-    signed_up: pd.DataFrame,
+    internal: "pd.Series[Any]",
     grid: list[int],
     progress: Progress,
 ) -> pd.DataFrame:
     """The features that rules read, of all accounts on the grid: account_id, day and each."""
     names = feature_names([*pql_rules(settings), *active_rules(settings)])
-    pairs = signed_up.merge(pd.DataFrame({"at": sorted(set(grid))}), how="cross")
-    pairs = pairs.loc[pairs["day"] <= pairs["at"], ["account_id", "at"]].rename(
-        columns={"at": "day"}
-    )
+    known = known_days(workspace).loc[lambda rows: ~rows["account_id"].isin(internal)]
+    pairs = known.merge(pd.DataFrame({"day": sorted(set(grid))}), how="cross")
+    pairs = pairs[(pairs["first"] <= pairs["day"]) & (pairs["day"] < pairs["end"])]
     if not names or pairs.empty:
         return pairs.iloc[:0]
     points = pd.DataFrame({"account_id": pairs["account_id"], "as_of": moments(pairs["day"])})
@@ -217,26 +220,26 @@ def _renewals(paid: pd.DataFrame, last: int) -> pd.DataFrame:
     return pd.concat([now, _change(later, "renewed", 1.0)])
 
 
-def _rule_changes(
-    settings: Settings, looked: pd.DataFrame, milestones: pd.DataFrame
-) -> Iterator[pd.DataFrame]:
-    """When each part of each rule began and ceased to be met."""
-    for _, rule, steps, features in _parts(settings):
-        if steps:
-            mine = milestones[milestones["milestone"].isin(rule.milestones)]
-            reached = mine.groupby("account_id")["day"].agg(["max", "count"]).reset_index()
-            whole = reached[reached["count"] == len(set(rule.milestones))]
-            yield _change(whole.rename(columns={"max": "day"}), steps, 1.0)
-        if features and len(looked):
-            yield _change(looked, features, compares(rule, looked))
+def _step_changes(milestones: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """From which day on each milestone is seen as reached, and from which no more."""
+    for name, mine in milestones.groupby("milestone"):
+        yield _change(mine, f"step {name}", 1.0)
+        yield _change(
+            mine.drop(columns="day").rename(columns={"until": "day"}), f"step {name}", 0.0
+        )
 
 
-def _parts(settings: Settings) -> Iterator[tuple[str, Rule, str, str]]:
-    """Flag, rule, and the names of the rule's two parts, '' for one that it has not."""
-    for flag, rules in (("pql", pql_rules(settings)), ("active", active_rules(settings))):
-        for place, rule in enumerate(rules):
-            steps = f"{flag} {place} steps" if rule.milestones else ""
-            yield flag, rule, steps, f"{flag} {place} features" if rule.features else ""
+def _comparisons(settings: Settings, looked: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """On which days of the grid the features of each rule compared as it says."""
+    for rule in [*pql_rules(settings), *active_rules(settings)]:
+        if rule.features and len(looked):
+            yield _change(looked, f"features {rule.features}", compares(rule, looked))
+
+
+def _parts(rule: Rule) -> list[str]:
+    """The names of the changes that together make a rule."""
+    features = [f"features {rule.features}"] if rule.features else []
+    return [f"step {name}" for name in rule.milestones] + features
 
 
 def _flags(changes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -245,11 +248,11 @@ def _flags(changes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     ordered = changes.sort_values([*keys, "day"], kind="stable")
     news = ordered[ordered["value"] != ordered.groupby(keys)["value"].shift().fillna(0.0)]
     wide = news.groupby(["account_id", "day", "flag"])["value"].last().unstack("flag")
-    rules = list(_parts(settings))
-    parts = [name for _, _, *names in rules for name in names if name]
-    wide = wide.reindex(columns=[*FLAGS[:5], "gone", *parts])
+    rules = {"pql": pql_rules(settings), "active": active_rules(settings)}
+    parts = {name for several in rules.values() for rule in several for name in _parts(rule)}
+    wide = wide.reindex(columns=[*FLAGS[:5], "gone", *sorted(parts)])
     held = wide.groupby(level="account_id").ffill().fillna(0.0) > 0
-    for flag in ("pql", "active"):
-        met = [held[[n for n in names if n]].all(axis=1) for f, _, *names in rules if f == flag]
+    for flag, several in rules.items():
+        met = [held[_parts(rule)].all(axis=1) for rule in several]
         held[flag] = np.logical_or.reduce(met) if met else False
     return held[[*FLAGS]].reset_index()

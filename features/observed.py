@@ -82,18 +82,19 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def seen(
     workspace: Workspace, settings: Settings, progress: Progress = silent
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """When use was first seen: milestones (account_id, milestone, day), accounts (account_id, day).
+    """When use was seen: account_id, milestone, day, until; and account_id, day for any event.
 
-    `day` (since 1970-01-01) is the first whose midnight sees it.
+    `day` (since 1970-01-01) is the first whose midnight sees it; from `until` on it is seen no more
+    (the events turned out to be another account's).
     """
     with closing(engine_of(workspace, settings)) as engine:
         made = ensure_rollups(engine, workspace, settings, progress=progress)
         files = made.files(workspace.rollups, "account_event_day", 0, FAR_DAY)
         by_event = engine.read_parquet(files)
-        reached = reached_milestones(by_event, settings).group_by(["account_id", "milestone"])
         first = by_event.group_by("account_id").agg(day=_.visible_from.min())
-        tables = (reached.agg(day=_.visible_from.min()), first)
-        return tuple(engine.to_arrow(table).to_pandas() for table in tables)
+        reached = reached_milestones(by_event, settings)
+        spans = reached.rename(day="visible_from", until="until_day").drop("first_day")
+        return engine.to_arrow(spans).to_pandas(), engine.to_arrow(first).to_pandas()
 
 
 VISITORS = """

@@ -46,7 +46,7 @@ class Row(NamedTuple):
         if self.term_end is not None or self.months is None:
             return self.term_end
         start = pd.Timestamp(self.begins, unit="us")
-        return int((start + pd.DateOffset(months=round(self.months))).as_unit("us").value)
+        return (start + pd.DateOffset(months=round(self.months))).value // 1000
 
 
 class Standing(NamedTuple):
@@ -137,7 +137,7 @@ def _family_standings(
 def _news(rows: list[Row], merges: list[Merge], grace: int | None) -> list[int]:
     """The days on which something may be known that was not known the day before."""
     days = {row.visible for row in rows}
-    days |= {-(-int(m.known_at.as_unit("us").value) // DAY_US) for m in merges}
+    days |= {-(-(m.known_at.value // 1000) // DAY_US) for m in merges}
     if grace is not None:
         ends = [(r.visible, (r.term_end + grace) // DAY_US + 1) for r in rows if r.term_end]
         days |= {noticed for seen, noticed in ends if noticed > seen}

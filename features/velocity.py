@@ -70,7 +70,7 @@ class Curve:
         if day > self.observed:
             return Estimate(None, None, None)
         place = int(np.searchsorted(self.days, day, side="right")) - 1
-        if place < 0:
+        if place < 0 or self.share[place] == 0:
             return Estimate(0.0, None, None)
         return Estimate(*(float(line[place]) for line in (self.share, self.low, self.high)))
 
@@ -105,7 +105,9 @@ def curve(days: Floats, ends: npt.NDArray[np.int64]) -> Curve:
         still = days.max() if len(days) else -1.0
         return Curve(none, none, none, none, float(still))
     if (ends == 2).any():
-        found = CumIncidenceRight(days, ends)
+        # When all who are left end at once, its error divides by none; the band stays as it was.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = CumIncidenceRight(days, ends)
         times, share, error = found.times, found.cinc[0], found.cinc_se[0]
     else:
         found = SurvfuncRight(days, ends)
@@ -117,13 +119,14 @@ def curve(days: Floats, ends: npt.NDArray[np.int64]) -> Curve:
 
 
 def _band(share: Floats, error: Floats) -> tuple[Floats, Floats]:
+    """The interval around each share; where its error is not known, as at the share before."""
     rest = 1 - share
-    inside = (rest > 1e-12) & (share > 1e-12)
+    inside = (rest > 1e-12) & (share > 1e-12) & np.isfinite(error)
     safe = np.where(inside, rest, 0.5)
     spread = Z * np.where(inside, error, 0.0) / (safe * np.abs(np.log(safe)))
-    low = np.where(inside, 1 - safe ** np.exp(-spread), np.where(share > 0.5, np.nan, 0.0))
+    low = np.where(inside, 1 - safe ** np.exp(-spread), 0.0)
     high = np.where(inside, 1 - safe ** np.exp(spread), share)
-    return np.fmax.accumulate(low), np.maximum.accumulate(high)
+    return np.maximum.accumulate(low), np.maximum.accumulate(high)
 
 
 def _first(days: Floats, line: Floats, share: float) -> float | None:
