@@ -42,7 +42,7 @@ def observations(workspace: Workspace, days: list[datetime]) -> pd.DataFrame:
     accounts = lake.read_table(workspace, "accounts", ["account_id", "created_at"]).to_pandas()
     born = accounts["created_at"].dt.floor("D")
     parts = [accounts.loc[born < day, ["account_id"]].assign(as_of=day) for day in days]
-    pairs = pd.concat(parts, ignore_index=True)
+    pairs: pd.DataFrame = pd.concat(parts, ignore_index=True)
     pairs["as_of"] = pairs["as_of"].dt.tz_localize(None)
     return pairs
 
