@@ -22,15 +22,6 @@ END = date(2026, 6, 30)
 DAYS = 360
 AFTER = datetime(2026, 7, 1, tzinfo=UTC)
 FIRST = AFTER - timedelta(days=DAYS)
-NO_USE = [
-    "notification_shown",
-    "payment_failed",
-    "ticket_opened",
-    "ticket_answered",
-    "ticket_closed",
-    "nps_answered",
-    "csat_answered",
-]
 SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
 
 WRITTEN = ("events", "accounts", "users", "subscriptions")  # everybody is known by name
@@ -128,7 +119,8 @@ def test_events_lie_inside_the_time_and_after_sign_up(
     company: tuple[Workspace, Counts], events: pd.DataFrame
 ) -> None:
     """No event is before its user joined, or happened or was received after the last day."""
-    users = pd.read_parquet(company[0].raw / "users.parquet").set_index("user_id")
+    users = pd.read_parquet(company[0].raw / "users.parquet")
+    users = users[users["left_at"].isna()].set_index("user_id")
     assert events["message_id"].is_unique
     assert users.index.is_unique
     assert events["event_time"].between(FIRST, AFTER, inclusive="left").all()
@@ -176,6 +168,12 @@ def test_the_settings_sell_what_the_simulator_sells(
     assert set(billing["plan"]) <= set(offer.PLANS)
     metered = dict(zip(offer.PLANS, offer.REPORTS_IN_28_DAYS.tolist(), strict=True))
     assert settings.plans.limits[0].by_plan == {k: v for k, v in metered.items() if np.isfinite(v)}
+    sold = {
+        plan: set(offer.ACTIONS) - set(offer.NOT_INCLUDED[plan]) for plan in settings.plans.ladder
+    }
+    assert {plan: set(names) for plan, names in settings.plans.features.items()} == sold
+    assert set(settings.events.features) == set(offer.ACTIONS)
+    assert set(settings.events.golden) < set(offer.ACTIONS)
     assert settings.company.simulated
     for source in settings.sources:
         columns = {column.name for column in CONTRACT[source.table].columns} - {"anonymous_id"}
@@ -275,7 +273,9 @@ def _seen(events: pd.DataFrame, log: pd.DataFrame, as_of: pd.Timestamp) -> pd.Da
     rows = known.set_index("account_id")[["mrr", "seats", "billing_months", "term_end"]]
     seen = events[(events["event_time"] < as_of) & (events["known_at"] <= as_of)]
     counts = [_counts(seen, as_of, days) for days in (7, 28)]
-    used = seen[~seen["event"].isin(NO_USE)]
+    used = seen[
+        ~seen["event"].isin(["notification_shown", *load_settings(SETTINGS).events.passive])
+    ]
     last = used.groupby("account_id")["event_time"].max()
     rows = rows.join(counts).assign(
         since_use=(as_of - last).dt.days, to_renewal=(rows["term_end"] - as_of).dt.days

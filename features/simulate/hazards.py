@@ -21,7 +21,7 @@ from features.simulate.offer import (
 from features.simulate.state import GROWING, State, usable
 from features.simulate.traits import Traits
 
-CONVERT, UPGRADE, CHURN = -7.9, -13.05, -10.95
+CONVERT, UPGRADE, CHURN = -7.9, -13.05, -11.3
 RENEWAL_WINDOW = 60
 
 

@@ -131,7 +131,7 @@ def _champions_leave_and_arrive(
 ) -> None:
     dice = rng.random(len(here))
     state.since_loss += 1
-    leaves = here & state.champion & (dice < 0.0028)
+    leaves = (traits.day < state.day) & state.champion & (dice < 0.0028)
     slot = (traits.first_slot + state.champion_slot)[leaves]
     state.slot_gone[slot] = True
     state.left[leaves] += 1
