@@ -52,10 +52,10 @@ def check_small(folder: Path, events: int, dates: int, run: Runner) -> None:
     for tuned in PEERS.values():
         peer = _peer(root, size, dates, run, tuned=tuned)
         _agree(run, "the pipeline and the pandas peer", made, peer.said["out"])
-    tonight = run("ingest", root=made).said["root"]
-    run("again", root=tonight, size=asdict(size))
-    full = run("whole", root=tonight, size=asdict(size), name="full", tonight=True)
-    _agree(run, "the nightly build and a full one", tonight, _table(full.said["root"]))
+    run("ingest", root=made)
+    kept = run("again", root=made, size=asdict(size)).said["kept"]
+    full = run("whole", root=made, size=asdict(size), name="full", tonight=True)
+    _agree(run, f"the nightly build, {kept:,} rows kept, and a full one", made, full.said["root"])
     print(f"checked on {held:,} events", flush=True)
 
 
@@ -83,9 +83,9 @@ def measure_size(folder: Path, size: Size, dates: int, memory: str, run: Runner)
         name="tight",
         memory=memory,
     )
-    tonight = step("nightly: ingest a day", "ingest", root=made).said["root"]
-    step("nightly: build again", "again", root=tonight, **sized)
-    step("nightly: features to score", "scoring", root=tonight, **sized)
+    step("nightly: ingest a day", "ingest", root=made)
+    step("nightly: build again", "again", root=made, **sized)
+    step("nightly: features to score", "scoring", root=made, **sized)
     for name, tuned in PEERS.items():
         steps[name] = extrapolated(peer := _peer(root, size, dates, run, tuned=tuned))
         _agree(run, "the pipeline and the pandas peer", made, peer.said["out"])
@@ -114,16 +114,12 @@ def _peer(root: str, size: Size, dates: int, run: Runner, *, tuned: bool) -> Mea
 
 
 def _agree(run: Runner, what: str, ours: str, theirs: str) -> None:
-    """Raise SystemExit when the feature table of workspace `ours` and the file `theirs` differ."""
-    found = run("compare", ours=_table(ours), theirs=theirs).said
+    """Raise SystemExit when the feature table of workspace `ours` and `theirs` differ."""
+    found = run("compare", ours=ours, theirs=theirs).said
     if found["differing"]:
         cells = "\n  ".join(found["differing"])
         raise SystemExit(f"{what} do not agree, so nothing is told of their speed:\n  {cells}")
     print(f"  {what} agree: {found['rows']:,} rows × {found['columns']} columns", flush=True)
-
-
-def _table(root: str) -> str:
-    return str(Path(root) / "features" / "features.parquet")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -73,7 +73,9 @@ class Peer:
         self.settings = settings
         self.known = Known if tuned else PlainKnown
         self.records = read_records(workspace)
-        self.log = read_log(workspace, self.records["accounts"]["account_id"], ordered=tuned)
+        self.log = read_log(
+            workspace, settings, self.records["accounts"]["account_id"], ordered=tuned
+        )
         self.steps = self.log.only(m.event for m in settings.milestones)
         self.features = catalogue(settings).features
 

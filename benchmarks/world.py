@@ -78,18 +78,20 @@ def _population(size: Size) -> tuple[pd.DataFrame, People]:
 
 
 def _users(people: People, size: Size) -> pd.DataFrame:
+    """A row for each user who joins, in the order of `people`; then one for each who left."""
     rng = np.random.default_rng([size.seed, 1_000_002])
     n = len(people.account)
-    left = np.where(people.last < size.days, people.last.astype(float), np.nan)
-    return pd.DataFrame(
+    joined = pd.DataFrame(
         {
             "user_id": _names("u", n),
             "account_id": _names("a", size.accounts)[people.account],
             "created_at": _moments(people.first - 0.5),
-            "left_at": _moments(left),
             "role": rng.choice(["member", "admin", "owner"], n, p=[0.8, 0.15, 0.05]),
         }
     )
+    gone = (people.last < size.days) & (people.first < people.last)
+    left = joined[gone].assign(left_at=_moments(people.last[gone]))
+    return pd.concat([joined, left.assign(known_at=left["left_at"])], ignore_index=True)
 
 
 def _commerce(accounts: pd.DataFrame, people: People, size: Size) -> pd.DataFrame:
@@ -110,8 +112,7 @@ def _append(workspace: Workspace, name: str, rows: pd.DataFrame) -> None:
     """Store rows of a table other than events; what a row leaves out is as the contract says."""
     table = CONTRACT[name]
     whole = rows.reindex(columns=[c.name for c in table.columns])
-    if whole["known_at"].isna().all():
-        whole["known_at"] = whole[table.time]
+    whole["known_at"] = whole["known_at"].fillna(whole[table.time])
     whole["row_id"] = [f"{name}-{n}" for n in range(len(whole))]
     whole["source"] = "simulated"
     schema = lake.table_schema(name)
