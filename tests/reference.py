@@ -48,28 +48,21 @@ from features.algebra import (
 )
 from features.settings import Settings
 from tests.reference_account import Account
-from tests.reference_known import Knowledge, midnight
+from tests.reference_known import Knowledge
 
 NEAR = Window(RING_DAYS)
 
 
 class Day:
-    """One midnight: all accounts of all worlds that stand beside each other on it."""
+    """One midnight: all accounts, of all worlds, that are known then and stand side by side."""
 
-    def __init__(
-        self,
-        worlds: Iterable[Knowledge],
-        settings: Settings,
-        day: date,
-        asked: set[str] = frozenset(),
-    ) -> None:
-        self.observers: dict[str, Observer] = {}
-        for known in worlds:
-            for row in known.world.accounts:
-                if row["created_at"] < midnight(day) or row["account_id"] in asked:
-                    account = row["account_id"]
-                    self.observers[account] = Observer(known, settings, account, day, self)
-        self._peers: dict[Expression | tuple[str, ...], dict[Any, list[float]]] = {}
+    def __init__(self, worlds: Iterable[Knowledge], settings: Settings, day: date) -> None:
+        self.observers = {
+            account: Observer(world, settings, account, day, self)
+            for world in worlds
+            for account in world.on(day).accounts
+        }
+        self._peers: dict[Any, dict[Any, list[float]]] = {}
 
     def peers(self, of: Expression, among: tuple[str, ...], group: tuple[Any, ...]) -> list[float]:
         """The rounded numbers of all accounts that agree in `among`, sorted."""

@@ -55,7 +55,7 @@ def goes_on_as(account: str, merges: list[Row]) -> str:
     """The account that an account has become, by the merges given."""
     been = [account]
     while mine := [m for m in merges if m["from_id"] == been[-1]]:
-        following = max(mine, key=lambda m: m["known_at"])["to_id"]
+        following = max(mine, key=lambda m: (m["known_at"], m["to_id"]))["to_id"]
         if following in been:
             break
         been.append(following)
@@ -81,11 +81,11 @@ def user_of(event: Row, aliases: list[Row]) -> str:
 
 def home_of(user: str, moment: datetime, memberships: list[Row]) -> str | None:
     """The account a user belonged to at a moment, by the memberships given."""
-    by_account: dict[str, list[Row]] = {}
+    stays: dict[tuple[datetime, str], list[Row]] = {}
     for row in memberships:
         if row["user_id"] == user:
-            by_account.setdefault(row["account_id"], []).append(row)
-    rows = [newest(mine) for mine in by_account.values()]
+            stays.setdefault((row["created_at"], row["account_id"]), []).append(row)
+    rows = [newest(mine) for mine in stays.values()]
     there = [
         r for r in rows
         if r["created_at"] <= moment and not (r.get("left_at") and r["left_at"] <= moment)
@@ -93,9 +93,10 @@ def home_of(user: str, moment: datetime, memberships: list[Row]) -> str | None:
     if there:
         return max(there, key=lambda r: (r["created_at"], r["account_id"]))["account_id"]
     coming = [r for r in rows if r["created_at"] > moment]
-    if coming:
-        return min(coming, key=lambda r: (r["created_at"], r["account_id"]))["account_id"]
-    return None
+    if not coming:
+        return None
+    first = min(r["created_at"] for r in coming)
+    return max(r["account_id"] for r in coming if r["created_at"] == first)
 
 
 class Known:
