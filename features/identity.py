@@ -9,6 +9,7 @@ a row and begins another; it never changes what was known before.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import ibis
@@ -56,7 +57,13 @@ def links(users: pa.Table, identities: pa.Table) -> Links:
 
 
 def read_links(workspace: Workspace) -> Links:
-    """The links that the lake's tables tell now."""
+    """The links that the lake's tables tell now; worked out once for each state of theirs."""
+    states = (lake.table_state(workspace, name) for name in ("users", "identities"))
+    return _read_links(workspace, *states)
+
+
+@lru_cache(maxsize=1)
+def _read_links(workspace: Workspace, users: str, identities: str) -> Links:
     return links(lake.read_table(workspace, "users"), lake.read_table(workspace, "identities"))
 
 

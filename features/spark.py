@@ -6,6 +6,7 @@ path. Needs the optional packages of `requirements-spark.lock` and Java.
 
 import shutil
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,6 +123,7 @@ class SparkEngine:
         return self._con.table(name)
 
     def _frame(self, table: ibis.Table) -> Any:
+        self._con._run_pre_execute_hooks(table)  # makes the memtables of the expression known
         return self._session.sql(str(self._con.compile(table)))
 
     def _write(self, table: ibis.Table, folder: Path, mode: str) -> None:
@@ -133,7 +135,10 @@ class SparkEngine:
 def _said_plainly() -> Iterator[None]:
     """Turn what Spark says of memory and disks, amid a Java stack, into errors of ours."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # Rows leave Spark as Arrow; that it does not yet know pandas 3 does not matter.
+            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
+            yield
     except Exception as error:
         said = str(error)
         if "No space left" in said:

@@ -76,7 +76,7 @@ def _combined(e: Expression, parts: list[Any]) -> Any:
         case Growth():
             return (parts[0] + 1.0) / (parts[1] + 1.0)
         case Largest():
-            return ibis.greatest(*parts)
+            return reduce(ibis.greatest, parts)  # Spark's own wants two at least
         case Linear(weights):
             return _sum([w * x for w, x in zip(weights, parts, strict=True)])
         case Spread():
