@@ -19,6 +19,7 @@ from features import lake, provenance, rollups
 from features.algebra import Expression, PeerRank
 from features.catalog import catalogue
 from features.declare import Feature
+from features.engine import Engine, engine_of
 from features.errors import NotReadyError
 from features.events import CONTRACT
 from features.facts import CONTEXT, Records, facts, populations
@@ -32,7 +33,6 @@ from features.workspace import Workspace, publish_file, publish_folder, publish_
 
 CHUNK_POINTS = 100_000
 CHUNK_RANKED = 500_000
-MEMORY = "2GB"
 Known = Callable[[ibis.Table, Records, Settings], ibis.Table]
 
 
@@ -62,9 +62,10 @@ def _write(
     workspace: Workspace, settings: Settings, points: pd.DataFrame, out: Path, progress: Progress
 ) -> None:
     stamp = json.dumps(provenance.stamp(workspace, settings))
-    made = ensure_rollups(workspace, settings, progress=progress)
     features = catalogue(settings).features
-    with closing(Session(workspace, settings, made)) as session:
+    with closing(engine_of(workspace, settings)) as engine:
+        made = ensure_rollups(engine, workspace, settings, progress=progress)
+        session = Session(engine, workspace, settings, made)
         rows = _rows(session, features, with_peers(workspace, points), progress)
         ranked = _ranked(session, features, rows)
         schema = table_schema(features).with_metadata({provenance.KEY: stamp})
@@ -73,18 +74,8 @@ def _write(
                 sink.write_table(_finished(session, features, ranked, chunk))
 
 
-def connect(workspace: Workspace, settings: Settings) -> Any:
-    """An ibis connection to DuckDB with its threads, memory and spill folder set."""
-    return ibis.duckdb.connect(
-        threads=settings.training.threads,
-        memory_limit=MEMORY,
-        temp_directory=str(workspace.tmp / "duckdb"),
-        preserve_insertion_order=False,
-    )
-
-
 def ensure_rollups(
-    workspace: Workspace, settings: Settings, *, progress: Progress = silent
+    engine: Engine, workspace: Workspace, settings: Settings, *, progress: Progress = silent
 ) -> Path:
     """Make the rollups of the lake's events unless they are those of its current version."""
     state = lake.table_state(workspace, "events")
@@ -97,54 +88,23 @@ def ensure_rollups(
     ) == stamp:
         return folder
     progress(0, 0, "rolling up events")
-    con = connect(workspace, settings)
     with publish_folder(folder) as staged:
-        rollups.write_rollups(con, lake.table_files(workspace, "events"), staged, settings)
+        rollups.write_rollups(engine, lake.table_files(workspace, "events"), staged, settings)
         publish_json(staged / "stamp.json", stamp)
-    con.disconnect()
     return folder
 
 
 class Session:
-    """One build: a connection to DuckDB, what it reads, and the tables it keeps for a while."""
+    """One build: its engine, and what it reads."""
 
-    def __init__(self, workspace: Workspace, settings: Settings, folder: Path) -> None:
-        self.workspace, self.settings, self.rollups = workspace, settings, folder
-        self.con = connect(workspace, settings)
-        self.events = use_events(
-            self.con.read_parquet(folder / "account_event_day.parquet"), settings
-        )
-        self._kept: list[str] = []
-        self._lasting: set[str] = set()
-
-    def keep(self, table: ibis.Table) -> ibis.Table:
-        """Compute a table once, until `forget`."""
-        name = f"kept_{len(self._kept)}"
-        self._kept.append(name)
-        return self.con.create_table(name, table, temp=True, overwrite=True)
-
-    def add(self, name: str, table: ibis.Table) -> None:
-        """Append rows to a table that lives as long as the session."""
-        if name in self._lasting:
-            self.con.insert(name, table)
-        else:
-            self.con.create_table(name, table, temp=True)
-            self._lasting.add(name)
-
-    def close(self) -> None:
-        """End the connection."""
-        self.con.disconnect()
-
-    def forget(self) -> None:
-        """Drop the kept tables."""
-        for name in self._kept:
-            self.con.drop_table(name, force=True)
-        self._kept.clear()
-
-    def register(self, points: pd.DataFrame) -> ibis.Table:
-        """A frame as a table that lives until `forget`."""
-        arrow = pa.Table.from_pandas(points, preserve_index=False)
-        return self.keep(ibis.memtable(arrow))
+    def __init__(
+        self, engine: Engine, workspace: Workspace, settings: Settings, folder: Path
+    ) -> None:
+        self.engine, self.workspace, self.settings, self.rollups = (
+            engine, workspace, settings, folder,
+        )  # fmt: skip
+        by_event = engine.read_parquet(folder / "account_event_day.parquet")
+        self.events = use_events(engine, by_event, settings)
 
     def parts(self, chunk: pd.DataFrame, wanted: list[Expression]) -> ibis.Table:
         """The leaves of `wanted` and all facts, one row a point of the chunk."""
@@ -160,31 +120,32 @@ class Session:
         def mine(table: ibis.Table) -> ibis.Table:
             return table.filter((table.account_id >= low) & (table.account_id <= high))
 
-        points = self.register(chunk)
+        keep = self.engine.keep
+        points = self.engine.register(chunk)
         daily = {
-            name: mine(self.con.read_parquet(self.rollups / f"{name}.parquet"))
+            name: mine(self.engine.read_parquet(self.rollups / f"{name}.parquet"))
             for name in ("account_day", "account_event_day", "user_day")
         }
         tables = {name: mine(self._table(name)) for name in ("accounts", "users", "subscriptions")}
         records = Records(**tables, account_event_day=daily["account_event_day"])
-        profile = self.keep(known(points, records, self.settings))
-        return self.keep(leaves(wanted, points, Rollups(**daily), profile, self.events, self.keep))
+        profile = keep(known(points, records, self.settings))
+        return keep(leaves(wanted, points, Rollups(**daily), profile, self.events, keep))
 
     def _table(self, name: str) -> ibis.Table:
         files = lake.table_files(self.workspace, name)
         if files:
-            return self.con.read_parquet(files)
-        return ibis.memtable(CONTRACT[name].schema().empty_table())
+            return self.engine.read_parquet(files)
+        return self.engine.register(CONTRACT[name].schema().empty_table())
 
 
-def use_events(by_event: ibis.Table, settings: Settings) -> dict[str, list[str]]:
+def use_events(engine: Engine, by_event: ibis.Table, settings: Settings) -> dict[str, list[str]]:
     """The events that the keys `feature` and `core` cover."""
     declared = settings.events
     if declared.features:
         features = list(declared.features)
     else:
         quiet = {*declared.passive, *declared.notifications_shown}
-        seen = by_event.select("event").distinct().to_pyarrow()["event"].to_pylist()
+        seen = engine.to_arrow(by_event.select("event").distinct())["event"].to_pylist()
         features = sorted(set(seen) - quiet)
     return {"feature": features, "core": list(declared.core_use_cases)}
 
@@ -197,6 +158,7 @@ def _rows(
     Where most of the panel is observed, as on a calendar grid, both come from one pass; where few
     are, the rest of the panel is only ranked.
     """
+    engine = session.engine
     own = [f for f in features if not _ranks_in(f)]
     peers = [e for f in features for e in _ranks_in(f)]
     ranked, every = [r.of for r in peers], [f.expression for f in features]
@@ -208,15 +170,15 @@ def _rows(
         parts = (
             session.parts(chunk[POINT], every) if both else session.standing(chunk[POINT], ranked)
         )
-        session.add("panel", peer_values(parts, peers))
+        engine.add("panel", peer_values(parts, peers))
         if both:
-            session.add("rows", _known(own, parts.semi_join(session.register(observed), POINT)))
+            engine.add("rows", _known(own, parts.semi_join(engine.register(observed), POINT)))
         elif len(observed):
-            session.add("rows", _known(own, session.parts(observed, every)))
-        session.forget()
+            engine.add("rows", _known(own, session.parts(observed, every)))
+        engine.forget()
         done += len(chunk)
         progress(done, len(panel), "as known then")
-    return session.con.table("rows")
+    return engine.table("rows")
 
 
 def _ranks_in(feature: Feature) -> list[PeerRank]:
@@ -236,7 +198,9 @@ def _stored(feature: Feature, value: Any) -> Any:
 def _ranked(session: Session, features: Sequence[Feature], rows: ibis.Table) -> ibis.Table:
     """The rows with their standing among peers."""
     peers = [e for f in features for e in _ranks_in(f)]
-    ranks = session.keep(peer_ranks(session.con.table("panel"), rows.select(*POINT), peers))
+    ranks = session.engine.keep(
+        peer_ranks(session.engine.table("panel"), rows.select(*POINT), peers)
+    )
     joined = rows.join(ranks, POINT)
     columns = {
         f.name: _stored(f, compile_expression(f.expression, joined))
@@ -253,7 +217,7 @@ def _finished(
     low, high = chunk["account_id"].iloc[0], chunk["account_id"].iloc[-1]
     mine = ranked.filter((ranked.account_id >= low) & (ranked.account_id <= high))
     dated = mine.mutate(as_of=ibis.literal(date(1970, 1, 1)) + mine.as_of_day.as_interval("D"))
-    arrow = dated.order_by(["account_id", "as_of"]).to_pyarrow()
+    arrow = session.engine.to_arrow(dated.order_by(["account_id", "as_of"]))
     return arrow.select(table_schema(features).names).cast(table_schema(features))
 
 

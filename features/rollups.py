@@ -17,6 +17,7 @@ from typing import Any
 import ibis
 from ibis import _
 
+from features.engine import Engine
 from features.settings import Events, Settings
 
 DAY_US = 86_400_000_000
@@ -196,20 +197,19 @@ def measure_events(settings: Settings) -> dict[str, list[str]]:
     return lists | {f"limit_{limit.name}": list(limit.events) for limit in settings.plans.limits}
 
 
-def write_rollups(con: Any, files: list[str], folder: Path, settings: Settings) -> None:
+def write_rollups(engine: Engine, files: list[str], folder: Path, settings: Settings) -> None:
     """Read the lake's event files and write the three rollups into `folder`, sorted by account."""
-    raw = con.read_parquet(files)
-    events = known_events(raw, settings)
-    by_event = con.create_table("account_event_day", account_event_day(events), temp=True)
-    by_user = con.create_table("user_day", user_day(events, settings.events), temp=True)
-    daily = con.create_table("account_day", account_day(by_event, by_user, settings), temp=True)
+    events = known_events(engine.read_parquet(files), settings)
+    by_event = engine.keep(account_event_day(events))
+    by_user = engine.keep(user_day(events, settings.events))
+    daily = engine.keep(account_day(by_event, by_user, settings))
     for name, table in (
         ("account_event_day", by_event),
         ("user_day", by_user),
         ("account_day", daily),
     ):
-        table.order_by(["account_id", "day"]).to_parquet(folder / f"{name}.parquet")
-        con.drop_table(name)
+        engine.write_parquet(table, folder / f"{name}.parquet", ["account_id", "day"])
+    engine.forget()
 
 
 def meaning(settings: Settings) -> str:

@@ -1,0 +1,141 @@
+"""Where the tables of a build are computed: DuckDB on this machine, or Spark.
+
+Everything above this file is ibis expressions; an engine reads files, keeps what is computed once
+and hands the result over. Nothing is written outside the workspace.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, get_args
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+
+from features.errors import SettingsError
+from features.settings import Engine as EngineSettings
+from features.settings import Settings
+from features.workspace import Workspace
+
+
+class Engine(Protocol):
+    """What a build asks of the machine, or the cluster, that computes it."""
+
+    def read_parquet(self, files: Path | Sequence[str]) -> ibis.Table:
+        """A Parquet file, a folder of them, or a list of files, as one table; read when needed."""
+
+    def register(self, rows: pd.DataFrame | pa.Table) -> ibis.Table:
+        """Rows of this process as a table that lives until `forget`."""
+
+    def keep(self, table: ibis.Table) -> ibis.Table:
+        """Compute a table once, until `forget`."""
+
+    def forget(self) -> None:
+        """Drop what was kept and registered."""
+
+    def add(self, name: str, table: ibis.Table) -> None:
+        """Append rows to a table that lives as long as the engine; the first call makes it."""
+
+    def table(self, name: str) -> ibis.Table:
+        """The table that `add` has filled."""
+
+    def to_arrow(self, table: ibis.Table) -> pa.Table:
+        """The rows of a table, in this process."""
+
+    def write_parquet(self, table: ibis.Table, path: Path, order_by: Sequence[str]) -> None:
+        """Write a table, sorted, so that `read_parquet(path)` of any engine reads it."""
+
+    def close(self) -> None:
+        """Drop everything and end the connection."""
+
+
+def engine_of(workspace: Workspace, settings: Settings) -> Engine:
+    """Start the engine that `[engine]` of the settings names."""
+    return DuckDBEngine(workspace, settings)
+
+
+def running_on(settings: Settings, name: str | None) -> Settings:
+    """The settings with another engine named, as `goldpan build --engine` says it.
+
+    Raises SettingsError when there is no engine of that name.
+    """
+    if name is None:
+        return settings
+    known = get_args(EngineSettings.model_fields["name"].annotation)
+    if name not in known:
+        raise SettingsError(
+            f"engine '{name}'", expected=f"one of {', '.join(known)}", do="Name one of them."
+        )
+    return settings.model_copy(update={"engine": settings.engine.model_copy(update={"name": name})})
+
+
+class DuckDBEngine:
+    """DuckDB in this process, with its threads, memory and spill folder set."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self._con: Any = ibis.duckdb.connect(
+            threads=settings.training.threads,
+            memory_limit=settings.engine.memory,
+            temp_directory=str(workspace.tmp / "duckdb"),
+            preserve_insertion_order=False,
+        )
+        self._kept: list[str] = []
+        self._lasting: set[str] = set()
+
+    def read_parquet(self, files: Path | Sequence[str]) -> ibis.Table:
+        """A Parquet file, a folder of them, or a list of files, as one table."""
+        return self._con.read_parquet(parquet_files(files))
+
+    def register(self, rows: pd.DataFrame | pa.Table) -> ibis.Table:
+        """Rows of this process as a table that lives until `forget`."""
+        return self.keep(ibis.memtable(as_arrow(rows)))
+
+    def keep(self, table: ibis.Table) -> ibis.Table:
+        """Compute a table once, until `forget`."""
+        name = f"kept_{len(self._kept)}"
+        self._kept.append(name)
+        return self._con.create_table(name, table, temp=True, overwrite=True)
+
+    def forget(self) -> None:
+        """Drop what was kept and registered."""
+        for name in self._kept:
+            self._con.drop_table(name, force=True)
+        self._kept.clear()
+
+    def add(self, name: str, table: ibis.Table) -> None:
+        """Append rows to a table that lives as long as the engine."""
+        if name in self._lasting:
+            self._con.insert(name, table)
+        else:
+            self._con.create_table(name, table, temp=True)
+            self._lasting.add(name)
+
+    def table(self, name: str) -> ibis.Table:
+        """The table that `add` has filled."""
+        return self._con.table(name)
+
+    def to_arrow(self, table: ibis.Table) -> pa.Table:
+        """The rows of a table, in this process."""
+        return self._con.to_pyarrow(table)
+
+    def write_parquet(self, table: ibis.Table, path: Path, order_by: Sequence[str]) -> None:
+        """Write a table, sorted, as one file."""
+        self._con.to_parquet(table.order_by(list(order_by)), path)
+
+    def close(self) -> None:
+        """End the connection; its tables end with it."""
+        self._con.disconnect()
+
+
+def parquet_files(files: Path | Sequence[str]) -> list[str]:
+    """The Parquet files of a file, a folder or a list; Spark writes folders, DuckDB files."""
+    if not isinstance(files, Path):
+        return list(files)
+    if files.is_dir():
+        return sorted(str(path) for path in files.rglob("*.parquet"))
+    return [str(files)]
+
+
+def as_arrow(rows: pd.DataFrame | pa.Table) -> pa.Table:
+    """A frame as Arrow, without its index."""
+    return rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
