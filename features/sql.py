@@ -179,7 +179,8 @@ def compile_expression(e: Expression, t: ibis.Table) -> Any:
         case Growth(now, before):
             return (compile_expression(now, t) + 1.0) / (compile_expression(before, t) + 1.0)
         case Largest(of):
-            return ibis.greatest(*(compile_expression(x, t) for x in of))
+            # Spark's greatest() wants two.
+            return reduce(ibis.greatest, (compile_expression(x, t) for x in of))
         case PeerRank():
             return t[peer_column(e)]
         case Mean(of):
