@@ -147,9 +147,8 @@ def check_java() -> None:
     do = f"Install a Java runtime (Debian: `apt-get install openjdk-{JAVA}-jre-headless`)."
     if not shutil.which(java):
         raise NotReadyError(f"no `{java}`", expected=f"Java {JAVA} or newer", do=do)
-    said = subprocess.run(
-        [java, "-XX:-UsePerfData", "-version"], capture_output=True, text=True, check=False
-    ).stderr  # noqa: S603
+    asked = [java, "-XX:-UsePerfData", "-version"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stderr  # noqa: S603
     found = re.search(r'version "(?:1\.)?(\d+)', said)
     if not found or int(found[1]) < JAVA:
         version = f"Java {found[1]}" if found else f"'{said.strip()[:80]}'"
