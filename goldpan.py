@@ -129,13 +129,16 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
 
 
 @verb
-def build(workspace: Path, settings_file: Path) -> None:
+@click.option("--engine", type=click.Choice(("duckdb", "spark")), help="Instead of the settings'.")
+def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     """Make the feature table, as known then.
 
     Rolls the events up by day, then computes every feature of the catalogue for each observation
-    that the outcomes in the settings ask for. Writes WORKSPACE/features/features.parquet.
+    that the outcomes in the settings ask for. What is there already
+    and would come out the same is kept. Writes WORKSPACE/features.
     """
-    from features.build import build as run
+    from features.engine import running_on
+    from features.table import refresh
     from features.vocabulary import unheard
     from training.observations import grid
 
@@ -143,14 +146,8 @@ def build(workspace: Path, settings_file: Path) -> None:
     with terminal.step("Building features") as progress:
         progress(0, 0, "choosing observations")
         observations = grid(place, settings)
-        run(
-            place,
-            settings,
-            observations,
-            out=place.features / "features.parquet",
-            progress=progress,
-        )
-    terminal.OUT.print(f"{len(observations):,} observations")
+        made = refresh(place, running_on(settings, engine), observations, progress=progress)
+    terminal.OUT.print(f"{len(observations):,} observations, {made.computed:,} computed anew")
     terminal.warned(unheard(place, settings))
 
 

@@ -9,6 +9,7 @@ from features.algebra import Expression, Growth, Ratio, Sum, Window
 WINDOWS = (1, 7, 14, 28, 90)
 LAST = Window(28)
 BEFORE = Window(28, back=28)
+EARLIER = Window(56, back=28)
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,16 @@ class Maker:
         *,
         unit: str | None = None,
         window: int | None = None,
+        direction: int | None = None,
         monotone: bool = False,
         categorical: bool = False,
     ) -> None:
-        """Declare one feature; `monotone` lets training hold its direction."""
+        """Declare one feature; `monotone` lets training hold its direction.
+
+        `direction`: +1 where a rise is good news, -1 where it is bad, 0 where neither; default: as
+        for the signal.
+        """
+        means = self.direction if direction is None else direction
         self.features.append(
             Feature(
                 name=name,
@@ -95,11 +102,11 @@ class Maker:
                 unit=unit or self.signal.unit,
                 group=self.group,
                 window=window,
-                direction=self.direction,
+                direction=means,
                 kind=self.signal.kind,
                 expression=expression,
                 categorical=categorical,
-                monotone=_monotone(self.direction) if monotone else {},
+                monotone=_monotone(means) if monotone else {},
             )
         )
 

@@ -4,7 +4,7 @@ Everything above this file is ibis expressions; an engine reads files, keeps wha
 and hands the result over. Nothing is written outside the workspace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -16,6 +16,9 @@ from features.errors import SettingsError
 from features.settings import Engine as EngineSettings
 from features.settings import Settings
 from features.workspace import Workspace
+
+ROW_GROUP = 16_384
+"""Rows that are read together: small, since a build reads the rollups account by account."""
 
 
 class Engine(Protocol):
@@ -30,11 +33,11 @@ class Engine(Protocol):
     def keep(self, table: ibis.Table) -> ibis.Table:
         """Compute a table once, until `forget`."""
 
-    def forget(self) -> None:
-        """Drop what was kept and registered."""
+    def forget(self, *, lasting: bool = False) -> None:
+        """Drop what was kept and registered; with `lasting`, also the tables that `add` filled."""
 
     def add(self, name: str, table: ibis.Table) -> None:
-        """Append rows to a table that lives as long as the engine; the first call makes it."""
+        """Append rows to a table that lives until `forget(lasting=True)`; the first makes it."""
 
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""
@@ -42,8 +45,13 @@ class Engine(Protocol):
     def to_arrow(self, table: ibis.Table) -> pa.Table:
         """The rows of a table, in this process."""
 
-    def write_parquet(self, table: ibis.Table, path: Path, order_by: Sequence[str]) -> None:
-        """Write a table, sorted, so that `read_parquet(path)` of any engine reads it."""
+    def write_parts(
+        self, table: ibis.Table, parts: Mapping[int, Path], order_by: Sequence[str]
+    ) -> None:
+        """Write the rows of each `part` (an integer column) to its path, sorted, without it.
+
+        `read_parquet(path)` of any engine reads what was written.
+        """
 
     def close(self) -> None:
         """Drop everything and end the connection."""
@@ -103,14 +111,16 @@ class DuckDBEngine:
         self._kept.append(name)
         return self._con.create_table(name, table, temp=True, overwrite=True)
 
-    def forget(self) -> None:
-        """Drop what was kept and registered."""
-        for name in self._kept:
+    def forget(self, *, lasting: bool = False) -> None:
+        """Drop what was kept and registered; with `lasting`, also the tables that `add` filled."""
+        gone = [*self._kept, *(self._lasting if lasting else ())]
+        for name in gone:
             self._con.drop_table(name, force=True)
         self._kept.clear()
+        self._lasting -= set(gone)
 
     def add(self, name: str, table: ibis.Table) -> None:
-        """Append rows to a table that lives as long as the engine."""
+        """Append rows to a table that lives until `forget(lasting=True)`."""
         if name in self._lasting:
             self._con.insert(name, table)
         else:
@@ -125,9 +135,14 @@ class DuckDBEngine:
         """The rows of a table, in this process."""
         return self._con.to_pyarrow(table)
 
-    def write_parquet(self, table: ibis.Table, path: Path, order_by: Sequence[str]) -> None:
-        """Write a table, sorted, as one file."""
-        self._con.to_parquet(table.order_by(list(order_by)), path)
+    def write_parts(
+        self, table: ibis.Table, parts: Mapping[int, Path], order_by: Sequence[str]
+    ) -> None:
+        """Write the rows of each `part` to its path, sorted, as one file."""
+        kept = self.keep(table)
+        for part, path in parts.items():
+            rows = kept.filter(kept.part == part).drop("part").order_by(list(order_by))
+            self._con.to_parquet(rows, path, row_group_size=ROW_GROUP)
 
     def close(self) -> None:
         """End the connection; its tables end with it."""

@@ -115,3 +115,5 @@ IDENTITIES = Table(
 CONTRACT = {t.name: t for t in (EVENTS, ACCOUNTS, USERS, SUBSCRIPTIONS, IDENTITIES)}
 STATUSES = ("trial", "active", "cancelled")
 LINKS = ("alias", "merge")
+WHOSE = ("account_id", "user_id", "anonymous_id")
+"""An event names at least one of these."""

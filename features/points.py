@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pandas as pd
 
-from features import lake
+from features import identity, instants, lake
 from features.errors import InputError
 from features.windows import POINT
 from features.workspace import Workspace
 
+DAY_US = 86_400_000_000
 
-def observed_points(observations: pd.DataFrame) -> pd.DataFrame:
-    """The distinct observations as account_id and as_of_day (days since 1970-01-01), sorted."""
+
+def observed_points(workspace: Workspace, observations: pd.DataFrame) -> pd.DataFrame:
+    """The distinct observations as account_id and as_of_day (days since 1970-01-01), sorted.
+
+    Raises InputError when there is none, or one of an account that was not known on its day.
+    """
     if observations.empty:
         raise InputError(
             "no observations", expected="at least one (account_id, as_of)",
@@ -21,27 +25,61 @@ def observed_points(observations: pd.DataFrame) -> pd.DataFrame:
         )  # fmt: skip
     day = pd.to_datetime(observations["as_of"]).to_numpy().astype("datetime64[D]").astype("int64")
     points = pd.DataFrame({"account_id": observations["account_id"].to_numpy(), "as_of_day": day})
-    return points.drop_duplicates().sort_values(POINT, ignore_index=True)
+    points = points.drop_duplicates().sort_values(POINT, ignore_index=True)
+    seen = points.merge(known_days(workspace), on="account_id", how="left")
+    unknown = ~((seen["first"] <= seen["as_of_day"]) & (seen["as_of_day"] < seen["end"]))
+    if unknown.any():
+        account, number = points[unknown].iloc[0]
+        raise InputError(
+            f"account '{account}' observed on {pd.Timestamp(number, unit='D').date()}, and "
+            f"{int(unknown.sum()) - 1} more on days on which they were not known",
+            expected="days after an account signed up and before it was merged away, as known then",
+            do="Leave them out.",
+        )
+    return points
+
+
+def known_days(workspace: Workspace) -> pd.DataFrame:
+    """The days on whose midnight each account is known: account_id, first, end (exclusive).
+
+    From the first midnight after its sign-up that knew of it, to the one that knew of its merge
+    into another.
+    """
+    rows = lake.read_table(workspace, "accounts").select(["account_id", "created_at", "known_at"])
+    frame = instants.frame(rows, "created_at", "known_at")
+    frame["first"] = frame["created_at"].floordiv(DAY_US) + 1
+    frame["first"] = frame[["first"]].assign(known=_morning(frame["known_at"])).max(axis=1)
+    known = frame.groupby("account_id", as_index=False)["first"].min()
+    gone = identity.merged_away(identity.read_links(workspace)).to_pandas()
+    known = known.merge(gone, on="account_id", how="left")
+    end = _morning(known["gone_us"].fillna(instants.NEVER).astype("int64"))
+    return known[["account_id", "first"]].assign(end=end)
+
+
+def _morning(moments: "pd.Series[int]") -> "pd.Series[int]":
+    """The first day whose midnight is not before each instant."""
+    return -((-moments) // DAY_US)
 
 
 def with_peers(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
-    """Every account on every day on which anyone is observed, from its sign-up on.
+    """Every account that is known, on every day on which anyone is observed.
 
-    Peers are ranked among these; `observed` marks the rows that were asked for.
+    Peers are compared among these; `observed` marks the rows that were asked for.
     """
-    accounts = lake.read_table(workspace, "accounts").select(["account_id", "created_at"])
-    created = accounts.to_pandas().groupby("account_id")["created_at"].min()
-    born = pd.DataFrame({"account_id": created.index, "born": _day_number(created)})
-    alive = born.merge(points[["as_of_day"]].drop_duplicates(), how="cross")
-    alive = alive[alive["born"] < alive["as_of_day"]][POINT]
-    both = alive.merge(points.assign(observed=True), on=POINT, how="outer")
+    days = points[["as_of_day"]].drop_duplicates()
+    alive = known_days(workspace).merge(days, how="cross")
+    alive = alive[(alive["first"] <= alive["as_of_day"]) & (alive["as_of_day"] < alive["end"])]
+    both = alive[POINT].merge(points.assign(observed=True), on=POINT, how="left")
     both["observed"] = both["observed"].notna()
     return both.sort_values(POINT, ignore_index=True)
 
 
-def _day_number(times: pd.Series) -> Any:
-    """Whole days since 1970-01-01 UTC."""
-    return times.dt.tz_convert(None).to_numpy().astype("datetime64[D]").astype("int64")
+def blocks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
+    """Whole days at a time, in order, about `size` rows each."""
+    counts = points["as_of_day"].value_counts().sort_index()
+    number = (counts.cumsum() - 1) // size
+    for _, days in number.groupby(number):
+        yield points[points["as_of_day"].isin(days.index)]
 
 
 def chunks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:

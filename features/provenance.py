@@ -1,12 +1,8 @@
 """What a feature table was made of: the settings that give features meaning, and the lake then."""
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from features import lake
 from features.catalog import catalogue
@@ -23,8 +19,11 @@ OURS = "catalogue"
 def meaning(settings: Settings) -> dict[str, str]:
     """Section of the settings → digest, for all that decides what a feature's number means."""
     said = {
+        "calendar": settings.calendar,
         "events": settings.events,
+        "people": settings.people,
         "milestones": settings.milestones,
+        "journeys": settings.journeys,
         "plans": settings.plans,
         "subscriptions": settings.subscriptions.lapse_after_days,
         OURS: catalogue(settings).hash(),
@@ -33,7 +32,7 @@ def meaning(settings: Settings) -> dict[str, str]:
 
 
 def stamp(workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """The settings' meaning and the state of the four tables, as they are now."""
+    """The settings' meaning and the state of the contract's tables, as they are now."""
     states = {name: lake.table_state(workspace, name) for name in CONTRACT}
     return {"meaning": meaning(settings), "lake": states}
 
@@ -61,10 +60,9 @@ def in_words(parts: list[str]) -> str:
     return f"other {', '.join(f'[{name}]' for name in parts)} in the settings"
 
 
-def check_current(table: Path, workspace: Workspace, settings: Settings) -> None:
-    """Raise NotReadyError when a feature table was made of other settings or of another lake."""
-    held = (pq.read_schema(table).metadata or {}).get(KEY.encode(), b"null")
-    made, now = json.loads(held), stamp(workspace, settings)
+def check_current(made: Mapping[str, Any] | None, workspace: Workspace, settings: Settings) -> None:
+    """Raise NotReadyError when a table's stamp is of other settings or of another lake."""
+    now = stamp(workspace, settings)
     if made is None:
         found = "a feature table that does not say what it was made of"
     elif parts := other_parts(made["meaning"], now["meaning"]):

@@ -6,7 +6,7 @@ path. Needs the optional packages of `requirements-spark.lock` and Java.
 
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class SparkEngine:
         self._session, self._con = self._started.session, self._started.con
         self._made = 0
         self._kept: list[str] = []
+        self._lasting: set[str] = set()
         self._views: list[str] = []
 
     def read_parquet(self, files: Path | Sequence[str]) -> ibis.Table:
@@ -58,30 +59,51 @@ class SparkEngine:
         self._write(table, self._folder / name, "error")
         return self._view(name, [str(self._folder / name)])
 
-    def forget(self) -> None:
-        """Drop what was kept and registered."""
-        for name in self._kept:
+    def forget(self, *, lasting: bool = False) -> None:
+        """Drop what was kept and registered; with `lasting`, also the tables that `add` filled."""
+        gone = [*self._kept, *(self._lasting if lasting else ())]
+        for name in gone:
             self._session.catalog.dropTempView(name)
             shutil.rmtree(self._folder / name, ignore_errors=True)
             (self._folder / f"{name}.parquet").unlink(missing_ok=True)
         self._kept.clear()
+        if lasting:
+            self._lasting.clear()
 
     def add(self, name: str, table: ibis.Table) -> None:
-        """Append rows to a table that lives as long as the engine."""
-        self._write(table, self._folder / f"lasting_{name}", "append")
+        """Append rows to a table that lives until `forget(lasting=True)`."""
+        self._lasting.add(name)
+        self._write(table, self._folder / name, "append")
 
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""
-        return self._view(self._name(name), [str(self._folder / f"lasting_{name}")])
+        return self._view(name, [str(self._folder / name)])
 
     def to_arrow(self, table: ibis.Table) -> pa.Table:
         """The rows of a table, in this process."""
         with _said_plainly():
             return self._frame(table).toArrow().cast(table.schema().to_pyarrow())
 
-    def write_parquet(self, table: ibis.Table, path: Path, order_by: Sequence[str]) -> None:
-        """Write a table, sorted, as a folder of files."""
-        self._write(table.order_by(list(order_by)), path.resolve(), "error")
+    def write_parts(
+        self, table: ibis.Table, parts: Mapping[int, Path], order_by: Sequence[str]
+    ) -> None:
+        """Write the rows of each number in column `part`, sorted and without it, to its path.
+
+        All parts are written in one job, then moved; a part without rows is an empty file.
+        """
+        made = self._folder / self._name("parts")
+        frame = self._frame(table).repartition("part").sortWithinPartitions("part", *order_by)
+        with _said_plainly():
+            frame.write.partitionBy("part").parquet(str(made))
+        empty = table.drop("part").schema().to_pyarrow().empty_table()
+        for part, path in parts.items():
+            files = list((made / f"part={part}").glob("*.parquet"))
+            if files:
+                (file,) = files
+                shutil.move(file, path)
+            else:
+                pq.write_table(empty, path)
+        shutil.rmtree(made)
 
     def close(self) -> None:
         """Drop everything; end the session unless it was there before."""

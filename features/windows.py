@@ -2,9 +2,10 @@
 
 Windows are sums of week bins. For an observation on day A, bin 0 is `[A - 7, A)`, bin 1 the week
 before, and so on; a window of `7 q + r` days is q whole bins and the last r days of the next. Bins
-are cut once for every weekday on which an account is observed, each bin is handed to the thirteen
-observations that it can matter to, and one grouped sum per window does the rest. Rows that became
-visible late are few: they are joined to the observations that may see them, one by one.
+are cut once for every weekday on which an account is observed, each is handed to the observations
+that it can matter to, and one grouped pass does the rest. Rows that are not settled (they came
+late, or are taken back later) are few: they are joined to the observations that may see them, and
+what they add up to on a day then is a bin of that one day.
 """
 
 from collections.abc import Iterable
@@ -14,114 +15,167 @@ from typing import Any
 import ibis
 from ibis import _
 
-from features.algebra import RING_DAYS, Window
-
-BINS = RING_DAYS // 7 + 1
 POINT = ["account_id", "as_of_day"]
 
 
 @dataclass(frozen=True)
 class Windowed:
-    """A sum, or the last day, of a rollup column over a window: one column of a windowed table."""
+    """A rollup column reduced over `days` days that end `back` days (whole weeks) before `as_of`.
+
+    Reducers: `sum`; `last`, the last day with the column above 0; `days`, the set of such days as
+    an int64 whose bit n is the n-th day back from the window's end.
+    """
 
     column: str
-    window: Window
+    days: int
+    back: int = 0
     reducer: str = "sum"
 
     @property
     def name(self) -> str:
         """The name of the column that holds it."""
-        return f"{self.column}__{self.reducer}_{self.window.days}_{self.window.back}"
+        return f"{self.column}__{self.reducer}_{self.days}_{self.back}"
 
+    @property
+    def reach(self) -> int:
+        """How many days before `as_of` it begins."""
+        return self.back + self.days
 
-RING = Window(RING_DAYS)
+    def tail(self, days: int) -> str:
+        """The name of a bin's column for its last `days` days; 7 is the whole week."""
+        return f"{self.column}__{self.reducer}__{days}"
+
+    def whole(self) -> range:
+        """The bins that it covers wholly, counted back from `as_of`."""
+        return range(self.back // 7, self.back // 7 + self.days // 7)
+
+    def reduced(self, values: Any) -> Any:
+        """The values of parts put together."""
+        return getattr(values, {"sum": "sum", "last": "max", "days": "bit_or"}[self.reducer])()
 
 
 def windowed(
     rollup: ibis.Table, points: ibis.Table, wanted: Iterable[Windowed], key: str | None = None
 ) -> ibis.Table:
-    """Sum a rollup over windows for each point, as known then.
+    """Reduce a rollup over windows for each point, as known then.
 
-    In: `rollup` with account_id, [key], day, visible_from and the wanted columns; `points` with
-    account_id and as_of_day. Out: one row per point [and key] that has anything in the last
-    `RING_DAYS`, one float64 column per wanted window.
+    In: `rollup` with account_id, [key], day, visible_from, settled and the wanted columns; `points`
+    with account_id and as_of_day. Out: one row per point [and key] that has rows in reach, one
+    column per wanted window (float64; `days` int64), null where a window holds no row.
     """
     wanted = list(dict.fromkeys(wanted))
-    keys = [*POINT, key] if key else POINT
-    parts = _binned(rollup, points, wanted, key).union(_late(rollup, points, wanted, key))
-    return parts.group_by(keys).agg(
-        **{
-            w.name: parts[w.name].sum() if w.reducer == "sum" else parts[w.name].max()
-            for w in wanted
-        }
+    keys = [key] if key else []
+    tails = sorted({item.tail(days) for item in wanted for days in _tail_days(item)})
+    columns = [*POINT, *keys, "shift", *tails]
+    parts = _in_time(rollup, points, wanted, keys).select(columns)
+    parts = parts.union(_late(rollup, points, wanted, keys).select(columns))
+    reduced = {item.name: item.reduced(_from_bins(parts, item)) for item in wanted}
+    return parts.group_by([*POINT, *keys]).agg(**reduced)
+
+
+def phased(points: ibis.Table) -> ibis.Table:
+    """The weekdays on which each account is observed: account_id, phase, first and last as_of."""
+    return points.group_by(["account_id", (_.as_of_day % 7).name("phase")]).agg(
+        first_as_of=_.as_of_day.min(), last_as_of=_.as_of_day.max()
     )
 
 
-def _binned(
-    rollup: ibis.Table, points: ibis.Table, wanted: list[Windowed], key: str | None
+def _in_time(
+    rollup: ibis.Table, points: ibis.Table, wanted: list[Windowed], keys: list[str]
 ) -> ibis.Table:
-    """What became visible in time, by week bins."""
-    own = ["account_id", key] if key else ["account_id"]
-    phases = points.select("account_id", phase=_.as_of_day % 7).distinct()
-    in_time = rollup.filter(_.visible_from == _.day + 1).join(phases, "account_id")
-    shifted = in_time.mutate(bin=(_.day - _.phase) // 7, left=6 - (_.day - _.phase) % 7)
-    bins = shifted.group_by([*own, "phase", "bin"]).agg(**_bin_columns(shifted, wanted))
-    shifts = ibis.range(BINS).unnest().name("shift").as_table()
-    spread = bins.cross_join(shifts).mutate(
-        as_of_day=((_.bin + 1 + _["shift"]) * 7 + _.phase).cast("int64")
-    )
-    seen = spread.semi_join(points, POINT)
-    columns = {w.name: _from_bins(seen, w) for w in wanted}
-    return seen.group_by([*POINT, *own[1:]]).agg(**columns)
-
-
-def _bin_columns(shifted: ibis.Table, wanted: list[Windowed]) -> dict[str, Any]:
-    """Per bin and column: the whole week, and its last r days for each window with a tail."""
-    columns: dict[str, Any] = {}
-    for item in wanted:
-        value = _valued(shifted, item)
-        for days in {7, item.window.days % 7} - {0}:
-            part = value if days == 7 else ibis.ifelse(shifted.left < days, value, ibis.null())
-            columns[_tail(item, days)] = part.sum() if item.reducer == "sum" else part.max()
-    return columns
-
-
-def _valued(rows: ibis.Table, item: Windowed) -> Any:
-    """The number to reduce: the column itself, or the day on which it was above 0."""
-    if item.reducer == "sum":
-        return rows[item.column]
-    return ibis.ifelse(rows[item.column] > 0, rows.day.cast("float64"), ibis.null())
-
-
-def _tail(item: Windowed, days: int) -> str:
-    return f"{item.column}__{item.reducer}__{days}"
-
-
-def _from_bins(seen: ibis.Table, item: Windowed) -> Any:
-    weeks, rest = divmod(item.window.days, 7)
-    first = item.window.back // 7
-    shift = seen["shift"]
-    cases = []
-    if weeks:
-        cases.append(((shift >= first) & (shift < first + weeks), seen[_tail(item, 7)]))
-    if rest:
-        cases.append((shift == first + weeks, seen[_tail(item, rest)]))
-    value = ibis.cases(*cases)
-    return value.sum() if item.reducer == "sum" else value.max()
+    """What was settled the morning after, in week bins, each beside the points it matters to."""
+    reach = max(item.reach for item in wanted)
+    rows = rollup.filter(_.settled).join(phased(points), "account_id")
+    rows = rows.filter((_.day >= _.first_as_of - reach) & (_.day < _.last_as_of))
+    cut = rows.mutate(bin=(_.day - _.phase) // 7, left=6 - (_.day - _.phase) % 7)
+    values = {tail: item.reduced(value) for tail, (item, value) in _tails(cut, wanted).items()}
+    bins = cut.group_by(["account_id", *keys, "phase", "bin"]).agg(**values)
+    spread = bins.cross_join(ibis.array(_shifts(wanted)).unnest().name("shift").as_table())
+    dated = spread.mutate(as_of_day=((_.bin + 1 + _["shift"]) * 7 + _.phase).cast("int64"))
+    return dated.mutate(shift=dated["shift"].cast("int64")).semi_join(points, POINT)
 
 
 def _late(
-    rollup: ibis.Table, points: ibis.Table, wanted: list[Windowed], key: str | None
+    rollup: ibis.Table, points: ibis.Table, wanted: list[Windowed], keys: list[str]
 ) -> ibis.Table:
-    """What became visible late, joined to each point that may see it."""
-    late = rollup.filter(_.visible_from > _.day + 1)
-    rows = late.join(points, "account_id").filter(
-        (_.visible_from <= _.as_of_day) & (_.day < _.as_of_day) & (_.day >= _.as_of_day - RING_DAYS)
+    """What was not settled, as it stood at each point that sees it, in bins of one day."""
+    reach = max(item.reach for item in wanted)
+    rows = rollup.filter(~_.settled).join(points, "account_id")
+    rows = rows.filter(
+        (_.visible_from <= _.as_of_day) & (_.day < _.as_of_day) & (_.day >= _.as_of_day - reach)
     )
-    age = rows.as_of_day - 1 - rows.day
-    columns = {}
+    sums = {item.column: rows[item.column].sum() for item in wanted}
+    daily = rows.group_by([*POINT, *keys, "day"]).agg(**sums)
+    cut = daily.mutate(shift=(_.as_of_day - 1 - _.day) // 7, left=(_.as_of_day - 1 - _.day) % 7)
+    return cut.mutate(**{tail: value for tail, (_item, value) in _tails(cut, wanted).items()})
+
+
+def _tail_days(item: Windowed) -> set[int]:
+    return {7 if item.days >= 7 else item.days % 7, item.days % 7 or 7}
+
+
+def _shifts(wanted: list[Windowed]) -> list[int]:
+    """The bins, counted back from `as_of`, that some window needs: no bin is spread further."""
+    needed = {bin_ for item in wanted for bin_ in item.whole()}
+    return sorted(needed | {item.whole().stop for item in wanted if item.days % 7})
+
+
+def _tails(cut: ibis.Table, wanted: list[Windowed]) -> dict[str, tuple[Windowed, Any]]:
+    """Name of a bin's column → how it is put together, and each row's part in it."""
+    found: dict[str, tuple[Windowed, Any]] = {}
     for item in wanted:
-        inside = (age >= item.window.back) & (age < item.window.back + item.window.days)
-        value = ibis.ifelse(inside, _valued(rows, item), ibis.null())
-        columns[item.name] = value.sum() if item.reducer == "sum" else value.max()
-    return rows.group_by([*POINT, key] if key else POINT).agg(**columns)
+        value = _valued(cut, item)
+        for days in _tail_days(item):
+            part = value if days == 7 else ibis.ifelse(cut.left < days, value, ibis.null())
+            found[item.tail(days)] = item, part
+    return found
+
+
+def _valued(cut: ibis.Table, item: Windowed) -> Any:
+    """The number to reduce: the column itself, its day where it is above 0, or its day's bit."""
+    number = cut[item.column]
+    if item.reducer == "sum":
+        return number
+    if item.reducer == "last":
+        return ibis.ifelse(number > 0, cut.day.cast("float64"), ibis.null())
+    bit = cut.left.cases(*((n, 2**n) for n in range(7))).cast("int64")
+    return ibis.ifelse(number > 0, bit, ibis.null())
+
+
+def _from_bins(parts: ibis.Table, item: Windowed) -> Any:
+    """What a bin adds to a window; null where it lies outside."""
+    shift, whole = parts["shift"], item.whole()
+    cases = []
+    if item.reducer == "days":
+        cases += [(shift == n, parts[item.tail(7)] * 128 ** (n - whole.start)) for n in whole]
+    elif whole:
+        cases.append(((shift >= whole.start) & (shift < whole.stop), parts[item.tail(7)]))
+    if rest := item.days % 7:
+        scale = 128 ** len(whole) if item.reducer == "days" else 1
+        cases.append((shift == whole.stop, parts[item.tail(rest)] * scale))
+    return ibis.cases(*cases)
+
+
+def totals(rollup: ibis.Table, points: ibis.Table, measures: Iterable[str]) -> ibis.Table:
+    """Sums over all days before `as_of`, as known then: POINT and one column a measure.
+
+    A row counts from the first point that may see it, so the sums run over the weeks of each
+    weekday on which an account is observed; nothing is reread for each point.
+    """
+    measures = sorted(measures)
+    rows = rollup.filter(ibis.or_(*(rollup[m] != 0 for m in measures)))
+    seen = rows.join(phased(points), "account_id")
+    week = (seen.visible_from - seen.phase + 6) // 7
+    changes = seen.select("account_id", "phase", *measures, week=week)
+    none = {m: ibis.literal(0.0) for m in measures}
+    at = points.mutate(phase=_.as_of_day % 7, week=_.as_of_day // 7, **none)
+    rows = changes.union(at.select(changes.columns))
+    weekly = rows.group_by(["account_id", "phase", "week"]).agg(
+        **{m: rows[m].sum() for m in measures}
+    )
+    so_far = ibis.cumulative_window(group_by=["account_id", "phase"], order_by="week")
+    return weekly.select(
+        "account_id",
+        as_of_day=(_.week * 7 + _.phase).cast("int64"),
+        **{m: weekly[m].sum().over(so_far) for m in measures},
+    )

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import lake, lifecycle
+from features import history, lake
 from features.build import build
 from features.catalog import catalogue
 from features.errors import InputError
@@ -94,7 +94,7 @@ def _score(
     as_of: date | None,
     progress: Progress,
 ) -> Path:
-    day = _scorable(as_of, lifecycle.scoring_day(workspace))
+    day = _scorable(as_of, history.scoring_day(workspace))
     names = living(workspace, day)
     final = _unused_folder(workspace, day)
     with publish_folder(final) as folder:

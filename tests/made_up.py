@@ -64,7 +64,10 @@ def world(
     born = rng.integers(0, int(days * 0.6), accounts)
     happened = lives(rng, drift, born, rates)
     history = History(
-        accounts=pd.DataFrame({"account_id": ids, "created_at": utc(born), "is_internal": False}),
+        accounts=pd.DataFrame(
+            {"account_id": ids, "created_at": utc(born), "is_internal": False}
+            | {"first": START.astype(int) + born + 1, "end": 10**6}
+        ),
         changes=pd.DataFrame(
             {
                 "account_id": ids[happened["who"]],

@@ -9,20 +9,18 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from features import lake
-from features.build import build
 from features.errors import InputError, NotReadyError
-from features.provenance import check_current
 from features.read_settings import load_settings
 from features.settings import Settings
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
+from features.table import check_current, refresh
 from features.turns import alone
 from features.vocabulary import unheard
-from features.workspace import Workspace, publish_file, publish_folder
+from features.workspace import Workspace, publish_file, publish_folder, publish_json
 from training.observations import grid
 from training.train import train
 
@@ -73,8 +71,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     settings = load_settings(SAMPLE)
     simulate(place, accounts=80, days=200, seed=5)
     ingest(place, settings, base=ROOT)
-    build(place, settings, grid(place, settings), out=place.features / "features.parquet")
+    refresh(place, settings, grid(place, settings))
     return place
+
+
+def contents(workspace: Workspace) -> dict[str, bytes]:
+    """The files of the feature table."""
+    return {path.name: path.read_bytes() for path in workspace.features.iterdir()}
 
 
 def variant(folder: Path, old: str, new: str) -> Path:
@@ -115,8 +118,7 @@ def test_settings_that_change_no_feature_ask_for_no_new_build(workspace: Workspa
     """Grades and the capacity of the team are not in the features."""
     settings = load_settings(SAMPLE)
     training = settings.training.model_copy(update={"capacity": 7})
-    table = workspace.features / "features.parquet"
-    check_current(table, workspace, settings.model_copy(update={"training": training}))
+    check_current(workspace, settings.model_copy(update={"training": training}))
 
 
 def test_training_refuses_features_of_an_older_lake(workspace: Workspace, tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_training_refuses_features_of_an_older_lake(workspace: Workspace, tmp_pa
     for name in ("raw", "lake", "features"):
         shutil.copytree(workspace.root / name, place.root / name)
     ingest(place, settings, base=ROOT)
-    check_current(place.features / "features.parquet", place, settings)
+    check_current(place, settings)
     row = lake.read_table(place, "users").slice(0, 1)
     lake.append_rows(place, "users", row)
     with pytest.raises(NotReadyError, match="made before users changed in the lake"):
@@ -145,10 +147,10 @@ def test_a_feature_table_without_its_origin_is_refused(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     """A table that cannot say what it was made of is not believed."""
-    table = pq.read_table(workspace.features / "features.parquet").replace_schema_metadata()
-    pq.write_table(table, tmp_path / "features.parquet")
+    place = Workspace(tmp_path)
+    publish_json(place.features / "manifest.json", {"months": {"2026-01": "all.parquet"}})
     with pytest.raises(NotReadyError, match="does not say what it was made of"):
-        check_current(tmp_path / "features.parquet", workspace, load_settings(SAMPLE))
+        check_current(place, load_settings(SAMPLE))
 
 
 def test_an_event_name_that_never_occurs_is_told(workspace: Workspace, tmp_path: Path) -> None:
@@ -210,8 +212,7 @@ def test_when_all_rows_are_refused_no_empty_table_is_shown(tmp_path: Path) -> No
 
 def test_ctrl_c_is_answered_in_words(workspace: Workspace) -> None:
     """Exit code 130, no traceback, and the former feature table stays as it was."""
-    table = workspace.features / "features.parquet"
-    before = table.read_bytes()
+    before = contents(workspace)
     line = command("build", "--workspace", str(workspace.root))
     process = subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -225,8 +226,7 @@ def test_ctrl_c_is_answered_in_words(workspace: Workspace) -> None:
     assert process.returncode == 130, said
     assert "Stopped." in said
     assert "Traceback" not in said
-    assert table.read_bytes() == before
-    assert [p.name for p in workspace.features.iterdir()] == ["features.parquet"]
+    assert contents(workspace) == before
 
 
 def test_builds_take_turns(workspace: Workspace) -> None:

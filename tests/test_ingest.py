@@ -100,7 +100,7 @@ def test_dead_letters_name_line_reason_and_row(tmp_path: Path) -> None:
         (6, no_zone),
         (7, "event_time is in the future"),
         (8, "event_time is empty"),
-        (9, "account_id is empty"),
+        (9, "account_id, user_id, anonymous_id are all empty: whose event is it?"),
         (10, no_time),
         (11, f"event_time {large}"),
         (12, no_zone),
@@ -192,7 +192,7 @@ def test_parquet_keeps_its_types_and_counts_rows(tmp_path: Path) -> None:
     assert letters(tmp_path) == [
         (2, "value is not a finite number"),
         (3, "value is not a finite number"),
-        (4, "account_id is empty"),
+        (4, "account_id, user_id, anonymous_id are all empty: whose event is it?"),
     ]
     assert stored(tmp_path)["properties"].to_pylist() == ['{"x":1}']
 
@@ -251,6 +251,47 @@ def test_subscriptions_are_checked_against_the_settings(tmp_path: Path) -> None:
     ]
 
 
+def test_an_event_may_name_only_its_user_or_only_an_anonymous_visitor(tmp_path: Path) -> None:
+    """Whose account it is may be learnt later; ids obey the same rules in every column."""
+    name = write(
+        tmp_path,
+        f"at,who,guest,what\n1700000000,u,,x\n1700000000,,n,x\n1700000000,,,x\n"
+        f"1700000000,,{'n' * 201},x\n1700000000,u,a\x07b,x\n",
+    )
+    columns = {"event_time": "at", "user_id": "who", "anonymous_id": "guest", "event": "what"}
+    assert figures(run(tmp_path, events(name, columns=columns))[0]) == (5, 2, 0, 3)
+    assert stored(tmp_path)["anonymous_id"].to_pylist() == [None, "n"]
+    assert letters(tmp_path) == [
+        (4, "account_id, user_id, anonymous_id are all empty: whose event is it?"),
+        (5, "anonymous_id is over 200 long"),
+        (6, "anonymous_id holds a control character"),
+    ]
+
+
+def test_a_user_leaves_after_joining(tmp_path: Path) -> None:
+    """A user may have left, also on the day of joining, but not before."""
+    name = write(tmp_path, "who,a,b\nu,100,\nv,1700000000,1700000000\nw,1700000000,1699999999\n")
+    columns = {"user_id": "who", "account_id": "'a'", "created_at": "a", "left_at": "b"}
+    run(tmp_path, {**events(name), "table": "users", "columns": columns})
+    assert letters(tmp_path) == [
+        (2, "created_at is before 1990"),
+        (4, "left_at is before created_at"),
+    ]
+
+
+def test_links_between_ids_are_aliases_or_merges(tmp_path: Path) -> None:
+    """Any other kind, and a link of an id with itself, are dead letters."""
+    name = write(tmp_path, "k,f,t\nalias,n,u\nmerge,A,B\nsplit,A,B\nmerge,A,A\nalias,,u\n")
+    columns = {"kind": "k", "from_id": "f", "to_id": "t", "since": "1700000000"}
+    run(tmp_path, {**events(name), "table": "identities", "columns": columns})
+    assert stored(tmp_path, "identities")["to_id"].to_pylist() == ["u", "B"]
+    assert letters(tmp_path) == [
+        (4, "kind 'split' is not one of alias, merge"),
+        (5, "from_id and to_id are equal"),
+        (6, "from_id is empty"),
+    ]
+
+
 def test_dates_are_midnight_where_the_clock_stood(tmp_path: Path) -> None:
     """In spring a time that does not exist moves on by the gap; in autumn the second is meant."""
     name = write(
@@ -292,7 +333,9 @@ def test_a_lookup_takes_columns_from_another_file(tmp_path: Path) -> None:
     lookup = {"path": "subs.csv", "key": "sub", "columns": ("who",)}
     run(tmp_path, events(name, zone="UTC", lookup=lookup))
     assert stored(tmp_path)["account_id"].to_pylist() == ["b"]
-    assert letters(tmp_path) == [(3, "account_id is empty")]
+    assert letters(tmp_path) == [
+        (3, "account_id, user_id, anonymous_id are all empty: whose event is it?")
+    ]
 
 
 def test_a_lookup_must_be_unambiguous(tmp_path: Path) -> None:

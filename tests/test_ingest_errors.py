@@ -152,7 +152,9 @@ def test_a_mapping_that_cannot_be_meant_is_told(
 def test_a_required_column_must_be_mapped(tmp_path: Path) -> None:
     """A mapping without a required column is an error that says what to add."""
     name = write(tmp_path, HEAD + ROW)
-    with pytest.raises(SettingsError, match=r"no mapping for account_id.*Add account_id = "):
+    with pytest.raises(SettingsError, match=r"no mapping for event in.*Add event = "):
+        run(tmp_path, events(name, columns={"event_time": "at", "account_id": "who"}))
+    with pytest.raises(SettingsError, match=r"no mapping for any of account_id, user_id, anon"):
         run(tmp_path, events(name, columns={"event_time": "at", "event": "what"}))
 
 

@@ -46,7 +46,7 @@ def test_pages_carry_checksums(tmp_path: Path) -> None:
     run(tmp_path, events("clicks.csv"))
     (file,) = table_files(Workspace(tmp_path / "ws"), "events")
     data = bytearray(Path(file).read_bytes())
-    column = pq.read_metadata(file).row_group(0).column(8)
+    column = pq.read_metadata(file).row_group(0).column(9)
     assert column.path_in_schema == "row_id"
     data[column.data_page_offset + column.total_compressed_size // 2] ^= 1
     Path(file).write_bytes(bytes(data))

@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
+
+from features.table import read_features
+from features.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 
@@ -124,7 +126,7 @@ def test_steps_out_of_order_say_what_is_missing(tmp_path: Path) -> None:
     """Each verb names the verb that must come first."""
     where = ["--workspace", str(tmp_path / "empty")]
     assert "Run `goldpan ingest` first" in goldpan("build", *where, expect=2)
-    assert "Run goldpan build first" in goldpan("train", *where, expect=2)
+    assert "Run `goldpan build` first" in goldpan("train", *where, expect=2)
     assert "promote" in goldpan("score", *where, expect=2)
     assert "promote" in goldpan("serve", *where, expect=2)
     assert "expected at least one file" in goldpan("ingest", *where, expect=2)
@@ -147,16 +149,16 @@ def test_a_killed_step_is_completed_by_the_next(
     """SIGKILL in the midst leaves no half-written table; running again completes."""
     workspace = made[0]
     command = [sys.executable, "-m", "goldpan", verb, "--workspace", str(workspace)]
-    before = (workspace / "features" / "features.parquet").read_bytes()
+    before = read_features(Workspace(workspace))
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
     )
     time.sleep(seconds)
     process.kill()
     process.wait()
-    assert (workspace / "features" / "features.parquet").read_bytes() == before
+    assert read_features(Workspace(workspace)) == before
     goldpan(verb, *(["churn"] if verb == "train" else []), "--workspace", str(workspace))
-    after = pq.read_table(workspace / "features" / "features.parquet")
+    after = read_features(Workspace(workspace))
     keys = after.select(["account_id", "as_of"]).to_pandas()
     assert not keys.duplicated().any()
-    assert len(after) == pq.read_metadata(workspace / "features" / "features.parquet").num_rows
+    assert len(after) == len(before)

@@ -12,7 +12,7 @@ import pytest
 from test_serving_world import ROOT, made_up_rows, promote, seal, served
 
 from features.errors import InputError, NotReadyError
-from features.lifecycle import scoring_day
+from features.history import scoring_day
 from features.provenance import meaning
 from features.read_settings import load_settings
 from features.workspace import Workspace, publish_json

@@ -24,6 +24,8 @@ AFTER = datetime(2026, 7, 1, tzinfo=UTC)
 FIRST = AFTER - timedelta(days=DAYS)
 SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
 
+WRITTEN = ("events", "accounts", "users", "subscriptions")  # everybody is known by name
+
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Counts]:
@@ -77,7 +79,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 def test_files_hold_the_contract_columns_and_types(company: tuple[Workspace, Counts]) -> None:
     """Every file has exactly the contract's columns and types; the required ones are filled."""
     raw = company[0].raw
-    for name, table in CONTRACT.items():
+    for name in WRITTEN:
+        table = CONTRACT[name]
         paths = sorted((raw / name).glob("*.parquet")) or [raw / f"{name}.parquet"]
         for path in paths:
             rows = pq.read_table(path)
@@ -91,7 +94,7 @@ def test_counts_returned_are_the_rows_written(company: tuple[Workspace, Counts])
     """The counts returned, those in SIMULATED.json and the rows on disk are the same."""
     workspace, counts = company
     said = json.loads((workspace.raw / "SIMULATED.json").read_text())
-    for name in CONTRACT:
+    for name in WRITTEN:
         paths = (workspace.raw / name).glob("*.parquet") if name == "events" else None
         files = list(paths or [workspace.raw / f"{name}.parquet"])
         rows = sum(pq.read_metadata(path).num_rows for path in files)
@@ -166,7 +169,7 @@ def test_the_settings_sell_what_the_simulator_sells(
     assert settings.plans.limits[0].by_plan == {k: v for k, v in metered.items() if np.isfinite(v)}
     assert settings.company.simulated
     for source in settings.sources:
-        columns = {column.name for column in CONTRACT[source.table].columns}
+        columns = {column.name for column in CONTRACT[source.table].columns} - {"anonymous_id"}
         assert source.columns == {name: name for name in columns}
 
 

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -11,7 +9,7 @@ from features import lake, provenance
 from features.catalog import catalogue
 from features.errors import NotReadyError, RefusedError
 from features.settings import Subscriptions
-from features.workspace import Workspace
+from features.workspace import Workspace, publish_json
 from training.fit import fit
 from training.observations import grid
 from training.registry import promote
@@ -68,14 +66,15 @@ def workspace(made, tmp_path_factory):
     place.features.mkdir()
     table = made.table.assign(as_of=made.table["as_of"].dt.date)
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    stamp = {provenance.KEY: json.dumps(provenance.stamp(place, made.settings))}
-    pq.write_table(arrow.replace_schema_metadata(stamp), place.features / "features.parquet")
+    pq.write_table(arrow, place.features / "all.parquet")
+    manifest = {"stamp": provenance.stamp(place, made.settings), "months": {"all": "all.parquet"}}
+    publish_json(place.features / "manifest.json", manifest)
     return place
 
 
 def test_training_without_a_feature_table_names_the_step_before(tmp_path):
     """The message says what to run."""
-    with pytest.raises(NotReadyError, match=r"without a feature table. Run goldpan build first"):
+    with pytest.raises(NotReadyError, match=r"without a feature table. Run `goldpan build` first"):
         train(Workspace(tmp_path), made_up_settings(**ONE))
 
 

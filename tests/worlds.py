@@ -136,7 +136,7 @@ def load(world: World, workspace: Workspace) -> None:
     """Write a world into the lake as ingest would."""
     for name in CONTRACT:
         schema = lake.table_schema(name)
-        rows = [_whole(name, r) for r in getattr(world, name)]
+        rows = [_whole(name, r) for r in getattr(world, name, [])]
         if rows:
             table = pa.Table.from_pylist(rows, schema=schema)
             workspace.lake.mkdir(parents=True, exist_ok=True)

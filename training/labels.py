@@ -31,7 +31,8 @@ def label(
     known = end <= np.datetime64(until)
     happened = first & (target > start) & (target <= end)
     keep = known & ~early
-    return rows[keep].assign(label=happened[keep].astype(np.int8))
+    kept = rows[keep].copy()  # in one piece: pandas warns of a column put into hundreds
+    return kept.assign(label=happened[keep].astype(np.int8))
 
 
 def next_change(rows: pd.DataFrame, changes: pd.DataFrame, kinds: tuple[str, ...]) -> np.ndarray:

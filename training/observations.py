@@ -7,15 +7,17 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from features import lifecycle
+from features import history
 from features.errors import InputError, RefusedError
 from features.lake import read_table
+from features.points import known_days
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from features.workspace import Workspace
 from training.outcomes import chosen
 
 DAY = np.timedelta64(1, "D")
+MONDAY = np.datetime64("1970-01-05")
 WARM_UP = 28  # days of events before the first day of a calendar grid, so that windows are full
 PAIR = ["account_id", "as_of"]
 
@@ -24,9 +26,10 @@ PAIR = ["account_id", "as_of"]
 class History:
     """What happened to the accounts, as finally known.
 
-    `accounts`: account_id, created_at (UTC), is_internal, one row each. `changes` and `terms` as in
-    `features.lifecycle`. `first_day`: the day of the first event. `until`: the last day up to which
-    outcomes are fully known.
+    `accounts`: account_id, created_at (UTC), is_internal, first and end (days since 1970-01-01: the
+    first midnight that knew of it, and the first that no longer does), one row each. `changes` and
+    `terms` as in `features.history`. `first_day`: the day of the first event. `until`: the last day
+    up to which outcomes are fully known.
     """
 
     accounts: pd.DataFrame
@@ -42,14 +45,15 @@ def read_history(workspace: Workspace, settings: Settings) -> History:
     once = accounts.groupby("account_id", as_index=False).agg(
         created_at=("created_at", "min"), is_internal=("is_internal", _ever)
     )
+    once = once.merge(known_days(workspace), on="account_id")
     if once.empty:
         raise InputError("no accounts in the lake", do="Run `goldpan ingest` first.")
     return History(
         accounts=once,
-        changes=lifecycle.changes(workspace, settings),
-        terms=lifecycle.terms(workspace, settings),
-        first_day=lifecycle.event_span(workspace)[0].date(),
-        until=lifecycle.observed_until(workspace, settings),
+        changes=history.changes(workspace, settings),
+        terms=history.terms(workspace, settings),
+        first_day=history.event_span(workspace)[0].date(),
+        until=history.observed_until(workspace, settings),
     )
 
 
@@ -83,16 +87,17 @@ def schedule(history: History, timing: Timing, name: str) -> pd.DataFrame:
     born = people["created_at"].dt.tz_convert("UTC").dt.tz_localize(None)
     accounts = people["account_id"].to_numpy(dtype=object)
     if timing.every_days:
-        until = np.datetime64(history.until)
-        newest = newest_on_grid(until, last, timing.every_days)
+        newest = newest_on_grid(last, timing.every_days)
         pairs = _calendar(accounts, born, timing, np.datetime64(history.first_day), newest)
     elif timing.at_age_days:
         pairs = _at_ages(accounts, born, timing.at_age_days)
     else:
         pairs = _before_renewals(history.terms, set(accounts), timing.before_renewal_days)
-    old = pairs.merge(pd.DataFrame({"account_id": accounts, "born": born.to_numpy()}))
+    old = pairs.merge(people[["account_id", "first", "end"]].assign(born=born.to_numpy()))
     ripe = old["as_of"] >= old["born"] + pd.Timedelta(days=timing.min_age_days)
-    known = (old["as_of"] > np.datetime64(history.first_day)) & (old["as_of"] <= last)
+    day = old["as_of"].to_numpy().astype("datetime64[D]").astype("int64")
+    known = (old["first"] <= day) & (day < old["end"])
+    known &= (old["as_of"] > np.datetime64(history.first_day)) & (old["as_of"] <= last)
     return old.loc[ripe & known, PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
 
 
@@ -114,16 +119,16 @@ def last_day(history: History, timing: Timing, name: str) -> np.datetime64:
     return np.datetime64(history.until) - ahead * DAY
 
 
-def newest_on_grid(until: np.datetime64, last: np.datetime64, every: int) -> np.datetime64:
-    """The newest day not after `last` that lies whole steps before `until`.
+def newest_on_grid(last: np.datetime64, every: int) -> np.datetime64:
+    """The newest day not after `last` that lies whole steps from a Monday long ago.
 
-    All outcomes count from the same day, so that their grids share observations.
+    All outcomes count from the same day, so that their grids share observations; and it stays, so
+    that one more day of data moves none.
 
-    >>> str(newest_on_grid(np.datetime64("2024-01-31"), np.datetime64("2024-01-20"), 7))
-    '2024-01-17'
+    >>> str(newest_on_grid(np.datetime64("2024-01-20"), 7))
+    '2024-01-15'
     """
-    steps = -((last - until) // DAY) + every - 1
-    return until - steps // every * every * DAY
+    return last - (last - MONDAY) // DAY % every * DAY
 
 
 def calendar_days(first: np.datetime64, last: np.datetime64, every: int) -> np.ndarray:

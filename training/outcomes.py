@@ -16,7 +16,7 @@ Rule = Callable[[pd.DataFrame, Settings], "pd.Series[bool]"]
 class Outcome:
     """One declaration: whom we watch, for which change, and what ends the watch.
 
-    `kind` and `competing` are kinds of `features.lifecycle.changes`; `admits` looks at the context
+    `kind` and `competing` are kinds of `features.history.changes`; `admits` looks at the context
     columns of the feature table; `cbi_sign` is +1 where a high behaviour index speaks for it.
     """
 

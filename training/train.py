@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from scipy.special import expit
 
 from features.catalog import catalogue
 from features.declare import Catalogue
 from features.errors import NotReadyError, RefusedError
 from features.progress import Progress, silent
-from features.provenance import check_current
 from features.settings import Outcome as Timing
 from features.settings import Settings
+from features.table import check_current, read_features
 from features.workspace import Workspace
 from training import plots, registry
 from training.assess import Assessment, assess
@@ -32,7 +31,6 @@ from training.outcomes import OUTCOMES, Outcome, chosen, eligible, in_words
 from training.split import Split, split
 from training.tracking import check_answers
 
-FEATURES = "features.parquet"
 PICTURED = 1_000
 STEPS = ("fitting", "judging", "registering")
 Refusal = Callable[[str, RefusedError], None]
@@ -76,7 +74,7 @@ def train(
     """
     timings = chosen(settings, outcomes)
     table = feature_table(workspace)
-    check_current(workspace.features / FEATURES, workspace, settings)
+    check_current(workspace, settings)
     check_answers(workspace)
     history = read_history(workspace, settings)
     return learn_all(workspace, settings, timings, table, history, progress, refused)
@@ -183,10 +181,7 @@ def learn(
 
 def feature_table(workspace: Workspace) -> pd.DataFrame:
     """The feature table of the training observations; as_of becomes datetime64, midnight UTC."""
-    path = workspace.features / FEATURES
-    if not path.is_file():
-        raise NotReadyError("a workspace without a feature table", do="Run goldpan build first.")
-    table = pq.read_table(path, page_checksum_verification=True).to_pandas(date_as_object=False)
+    table = read_features(workspace).to_pandas(date_as_object=False)
     return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
 
 

@@ -100,6 +100,7 @@ class EventFiles:
             "known_at": names.times(events.known),
             "account_id": names.accounts.take(pa.array(events.account)),
             "user_id": names.users.take(pa.array(events.slot, mask=nobody)),
+            "anonymous_id": pa.nulls(len(events), pa.string()),
             "event": pa.array(EVENTS).take(pa.array(events.code)),
             "value": pa.nulls(len(events), pa.float64()),
             "properties": _properties(events),
@@ -149,6 +150,7 @@ def write_users(path: Path, members: Members, names: Names, rng: np.random.Gener
         "user_id": names.users.take(pa.array(slots)),
         "account_id": names.accounts.take(pa.array(accounts)),
         "created_at": names.times(times),
+        "left_at": pa.nulls(len(slots), pa.timestamp("us", tz="UTC")),
         "known_at": names.times(times),
         "role": pa.array(role.tolist()),
     }

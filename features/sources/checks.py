@@ -1,12 +1,26 @@
 """What a mapped row must satisfy, as SQL: the first rule that a row breaks is its reason."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from features.events import EVENTS, STATUSES, SUBSCRIPTIONS, TIME, Column, Table
+from features.events import (
+    EVENTS,
+    IDENTITIES,
+    LINKS,
+    STATUSES,
+    SUBSCRIPTIONS,
+    TIME,
+    USERS,
+    WHOSE,
+    Column,
+    Table,
+)
 from features.settings import Plans
 
 EARLIEST, LATEST = "1990-01-01", "2200-01-01"
-IDS = ("message_id", "account_id", "user_id", "subscription_id")
+IDS = (
+    "message_id", "account_id", "user_id", "anonymous_id", "subscription_id", "from_id", "to_id",
+)  # fmt: skip
 ID_LENGTH = 200
 
 
@@ -32,14 +46,7 @@ def reason_sql(table: Table, plans: Plans, now: datetime) -> str:
     rules += _time_order_rules(table, now)
     if table is SUBSCRIPTIONS:
         rules += _subscription_rules(plans)
-    if table is EVENTS:
-        rules.append(
-            (
-                "NOT coalesce(json_type(CASE WHEN json_valid(properties) THEN properties END)"
-                " = 'OBJECT', properties IS NULL)",
-                "'properties is not a JSON object'",
-            )
-        )
+    rules += _OWN_RULES.get(table.name, [])
     return "CASE " + " ".join(f"WHEN {broken} THEN {reason}" for broken, reason in rules) + " END"
 
 
@@ -82,14 +89,30 @@ def _time_order_rules(table: Table, now: datetime) -> list[tuple[str, str]]:
     return [*rules, (f"known_at > {limit}", quote("known_at is in the future"))]
 
 
+def _one_of(column: str, allowed: Sequence[str]) -> tuple[str, str]:
+    listed = ", ".join(quote(value) for value in allowed)
+    said = quote(f"' is not one of {', '.join(allowed)}")
+    return f"{column} NOT IN ({listed})", f"'{column} ''' || left({column}, 60) || {said}"
+
+
+_OWN_RULES = {
+    EVENTS.name: [
+        (" AND ".join(f"{name} IS NULL" for name in WHOSE),
+         quote(f"{', '.join(WHOSE)} are all empty: whose event is it?")),
+        ("NOT coalesce(json_type(CASE WHEN json_valid(properties) THEN properties END)"
+         " = 'OBJECT', properties IS NULL)", "'properties is not a JSON object'"),
+    ],
+    USERS.name: [("left_at < created_at", "'left_at is before created_at'")],
+    IDENTITIES.name: [_one_of("kind", LINKS), ("from_id = to_id", "'from_id and to_id are equal'")],
+}  # fmt: skip
+
+
 def _subscription_rules(plans: Plans) -> list[tuple[str, str]]:
-    statuses = ", ".join(quote(status) for status in STATUSES)
     allowed = ", ".join(quote(plan) for plan in (*plans.ladder, *plans.addons))
     beside = f" nor an add-on ({', '.join(plans.addons)})" if plans.addons else " nor an add-on"
     ladder = quote(f"' is neither on the ladder ({', '.join(plans.ladder)}){beside}")
-    one_of = quote(f"' is not one of {', '.join(STATUSES)}")
     return [
-        (f"status NOT IN ({statuses})", f"'status ''' || left(status, 60) || {one_of}"),
+        _one_of("status", STATUSES),
         (f"plan NOT IN ({allowed})", f"'plan ''' || left(plan, 60) || {ladder}"),
         ("mrr < 0", "'mrr is negative'"),
         ("seats < 0", "'seats is negative'"),

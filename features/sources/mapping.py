@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import GoldpanError, InputError, SettingsError
-from features.events import CONTRACT, SUBSCRIPTIONS, Column, Table
+from features.events import CONTRACT, EVENTS, SUBSCRIPTIONS, WHOSE, Column, Table
 from features.settings import Plans, Source
 from features.sources.checks import quote, reason_sql
 from features.sources.conversions import Conversion, NaiveTimeError, WrongTypeError, sql_type
@@ -247,6 +247,12 @@ def _check_names(source: Source, table: Table) -> None:
             f"no mapping for {', '.join(missing)} in source '{source.name}'",
             expected=f"all that the table {table.name} requires",
             do=f'Add {missing[0]} = "..." to its columns.',
+        )
+    if table is EVENTS and not set(WHOSE) & set(source.columns):
+        raise SettingsError(
+            f"no mapping for any of {', '.join(WHOSE)} in source '{source.name}'",
+            expected="at least one of them, to know whose events these are",
+            do='Add account_id = "..." or user_id = "..." to its columns.',
         )
 
 

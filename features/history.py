@@ -3,8 +3,9 @@
 This is the truth that outcomes are labelled by. What was known at an observation is in `facts`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from features import lake
 from features.errors import NotReadyError
 from features.settings import Settings
+from features.successors import Merge, families, goes_on_as, read_merges
 from features.workspace import Workspace
 
 CHANGES = ("trial", "convert", "upgrade", "downgrade", "churn", "reactivate")
@@ -52,30 +54,43 @@ def changes(workspace: Workspace, settings: Settings) -> pd.DataFrame:
     Columns: account_id, time and known_at (UTC), kind (one of `CHANGES`), mrr_before, mrr_after.
     An upgrade is a higher plan on the ladder, or more seats for more money; a downgrade the
     reverse. A term that lapsed ends at its `term_end` and is known `lapse_after_days` later.
+
+    From the moment a merge is known, both accounts have what they have together, and what becomes
+    of the one that goes on became of the merged one too. The merge itself is no change.
     """
-    rows = _rows(workspace)
+    rows = read_rows(workspace)
     rows = pd.concat([rows, _lapses(rows, observed_end(workspace, settings), settings)])
-    rows = rows.sort_values(["account_id", "effective_at", "known_at", "row_id"])
-    held = [Row(*values) for values in _plain(rows)]
-    found = [
-        change
-        for account, mine in groupby(held, key=lambda row: row.account_id)
-        for change in _account_changes(account, mine, settings)
-    ]
+    rows = rows.sort_values(["effective_at", "known_at", "row_id"])
+    merges = read_merges(workspace)
+    family = families(merges)
+    happened: dict[str, list[Row | Merge]] = defaultdict(list)
+    for merge in merges:
+        happened[family[merge.account]].append(merge)
+    for values in _plain(rows):
+        happened[family.get(values[0], values[0])].append(Row(*values))
+    found = [c for mine in happened.values() for c in _Family(settings).changes(mine)]
     table = pd.DataFrame(
         found, columns=["account_id", "time", "known_at", "kind", "mrr_before", "mrr_after"]
     )
     utc = "datetime64[us, UTC]"
-    return table.astype({"time": utc, "known_at": utc, "mrr_before": float, "mrr_after": float})
+    typed = table.astype({"time": utc, "known_at": utc, "mrr_before": float, "mrr_after": float})
+    return typed.sort_values(["account_id", "time"], kind="stable", ignore_index=True)
 
 
 def terms(workspace: Workspace, settings: Settings) -> pd.DataFrame:
-    """The paid terms with a known end: account_id, start and end (UTC); one row an end."""
-    rows = _rows(workspace)
+    """The paid terms with a known end: account_id, start and end (UTC); one row an end.
+
+    A term belongs to the account that had gone on with it, after merges, by its end.
+    """
+    rows = read_rows(workspace)
     paid = (rows["status"] == "active") & ~rows["plan"].isin(settings.plans.free)
     base = paid & rows["plan"].isin(settings.plans.ladder) & rows["term_end"].notna()
     named = rows[base].rename(columns={"effective_at": "start", "term_end": "end"})
     table = named.sort_values("start")[["account_id", "start", "end"]]
+    merges = read_merges(workspace)
+    merged = table["account_id"].isin({merge.account for merge in merges})
+    pairs = zip(table.loc[merged, "account_id"], table.loc[merged, "end"], strict=True)
+    table.loc[merged, "account_id"] = [goes_on_as(who, merges, end) for who, end in pairs]
     return table.drop_duplicates(["account_id", "end"]).reset_index(drop=True)
 
 
@@ -89,7 +104,7 @@ def observed_end(workspace: Workspace, settings: Settings) -> pd.Timestamp:
     """The moment up to which both events and commercial changes are in the data."""
     if said := settings.subscriptions.complete_until:
         return pd.Timestamp(said, tz="UTC")
-    known = _rows(workspace)["known_at"]
+    known = read_rows(workspace)["known_at"]
     last = event_span(workspace)[1]
     return last if known.empty else min(last, known.max())
 
@@ -110,7 +125,8 @@ def scoring_day(workspace: Workspace) -> date:
     return (event_span(workspace)[1] + timedelta(days=1)).date()
 
 
-def _rows(workspace: Workspace) -> pd.DataFrame:
+def read_rows(workspace: Workspace) -> pd.DataFrame:
+    """The rows of the table `subscriptions`."""
     return lake.read_table(workspace, "subscriptions").to_pandas()
 
 
@@ -135,23 +151,69 @@ def _plain(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     return zip(*(filled[field.name].tolist() for field in fields(Row)), strict=True)
 
 
-def _account_changes(
-    account: str, rows: Iterable[Row], settings: Settings
-) -> Iterator[tuple[str, pd.Timestamp, pd.Timestamp, str, float, float]]:
-    before = State()
-    held: dict[str, Row] = {}
-    for time, together in groupby(rows, key=lambda row: row.effective_at):
-        now = list(together)
-        held.update((row.subscription_id, row) for row in now)
-        after = _state(held, settings, ever_paid=before.ever_paid)
-        if kind := _kind(before, after):
-            yield account, time, max(row.known_at for row in now), kind, before.mrr, after.mrr
-        before = replace(after, ever_paid=before.ever_paid or after.paying)
+@dataclass
+class _Family:
+    """Accounts that merges join (mostly: one account), played through time."""
+
+    settings: Settings
+    held: dict[str, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
+    before: dict[str, State] = field(default_factory=lambda: defaultdict(State))
+    merges: list[Merge] = field(default_factory=list)
+
+    def changes(
+        self, happened: list[Row | Merge]
+    ) -> Iterator[tuple[str, pd.Timestamp, pd.Timestamp, str, float, float]]:
+        """The changes of all its accounts, by time."""
+        happened.sort(key=_moment)  # stable: what is known later stays later
+        for time, together in groupby(happened, key=_moment):
+            now = list(together)
+            if joined := [item for item in now if isinstance(item, Merge)]:
+                self._join(joined, time)
+            rows = [item for item in now if isinstance(item, Row)]
+            for row in rows:
+                self.held[row.account_id][row.subscription_id] = row
+            for account in dict.fromkeys(self._end(row.account_id, time) for row in rows):
+                before, after = self._step(account, time)
+                if kind := _kind(before, after):
+                    known = max(row.known_at for row in rows)
+                    for member in self._members(account, time):
+                        yield member, time, known, kind, before.mrr, after.mrr
+
+    def _step(self, account: str, time: pd.Timestamp) -> tuple[State, State]:
+        before = self.before[account]
+        after = self._state(account, time, ever_paid=before.ever_paid)
+        self.before[account] = replace(after, ever_paid=before.ever_paid or after.paying)
+        return before, after
+
+    def _join(self, merges: list[Merge], time: pd.Timestamp) -> None:
+        self.merges += merges
+        for account in {self._end(merge.account, time) for merge in merges}:
+            paid = any(self.before[m].ever_paid for m in self._members(account, time))
+            state = self._state(account, time, ever_paid=paid)
+            self.before[account] = replace(state, ever_paid=paid or state.paying)
+
+    def _end(self, account: str, time: pd.Timestamp) -> str:
+        return goes_on_as(account, self.merges, time) if self.merges else account
+
+    def _members(self, account: str, time: pd.Timestamp) -> list[str]:
+        if not self.merges:
+            return [account]
+        everyone = {account, *self.held, *(m.account for m in self.merges)}
+        return sorted(m for m in everyone if self._end(m, time) == account)
+
+    def _state(self, account: str, time: pd.Timestamp, *, ever_paid: bool) -> State:
+        rows = [row for m in self._members(account, time) for row in self.held[m].values()]
+        newest = {row.subscription_id: row for row in sorted(rows, key=_moment)}
+        return _state(newest.values(), self.settings, ever_paid=ever_paid)
 
 
-def _state(held: dict[str, Row], settings: Settings, *, ever_paid: bool) -> State:
+def _moment(item: Row | Merge) -> pd.Timestamp:
+    return item.effective_at if isinstance(item, Row) else item.known_at
+
+
+def _state(held: Iterable[Row], settings: Settings, *, ever_paid: bool) -> State:
     ladder, free = settings.plans.ladder, settings.plans.free
-    running = [h for h in held.values() if h.status != "cancelled"]
+    running = [h for h in held if h.status != "cancelled"]
     paid = [h for h in running if h.status == "active" and h.plan not in free]
     ranks = {plan: rank for rank, plan in enumerate(ladder)}
     on_ladder = [h for h in paid if h.plan in ranks]

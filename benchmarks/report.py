@@ -1,0 +1,112 @@
+"""The measured steps as a table, on paper and in `benchmarks/README.md`."""
+
+import datetime as dt
+import math
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.measure import THREADS, Measured
+
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+COLUMNS = ("events", "step", "CPU s", "wall s", "peak MB", "× scan", "pandas ÷ it",
+           "tuned ÷ it", "rows/s")  # fmt: skip
+SCAN, PLAIN, TUNED = "scan, 4 columns", "pandas, plain *", "pandas, tuned *"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The steps of one size in the order of the table; `events` is how many the lake held."""
+
+    events: int
+    steps: dict[str, Measured]
+
+
+def table(runs: list[Run]) -> str:
+    """All runs as a Markdown table."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---:|---|" + "---:|" * (len(COLUMNS) - 2)]
+    for run in runs:
+        lines += [_line(run, name, step) for name, step in run.steps.items()]
+    return "\n".join(lines)
+
+
+def growth(runs: list[Run]) -> str:
+    """For each step, the slope of log CPU seconds over log events, smallest to largest run."""
+    if len(runs) < 2:
+        return ""
+    first, last = runs[0], runs[-1]
+    lines = [
+        f"Growth from {first.events:,} to {last.events:,} events: CPU seconds go with "
+        "events^exponent.", "", "| step | exponent |", "|---|---:|",
+    ]  # fmt: skip
+    for name in first.steps:
+        if name in last.steps and first.steps[name].cpu > 0:
+            slope = math.log(last.steps[name].cpu / first.steps[name].cpu)
+            lines.append(f"| {name} | {slope / math.log(last.events / first.events):.2f} |")
+    return "\n".join(lines)
+
+
+def notes(runs: list[Run]) -> str:
+    """What the starred lines leave out."""
+    said = runs[-1].steps[TUNED].said
+    ours = runs[-1].steps["whole job"].said
+    return (
+        f"\\* Extrapolated: measured on {said['dates']} of {said['of']} dates; reading (and, when "
+        f"tuned, sorting) the events counted once. Pandas computes {said['features']} of the "
+        f"{said['declared']} features; the whole job computes all {ours['features']}. Where both "
+        "compute a feature, they agree on every cell compared."
+    )
+
+
+def machine() -> str:
+    """The machine and the versions, without its name."""
+    names = ("duckdb", "ibis-framework", "pandas", "numpy", "pyarrow", "deltalake")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    return (
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}. {_processor()}, {os.cpu_count()} cores, "
+        f"{_memory_gigabytes():.0f} GB; {THREADS} threads. {platform.system()}, "
+        f"Python {platform.python_version()}, {packages}."
+    )
+
+
+def write(text: str) -> None:
+    """Put `text` between the marks of `benchmarks/README.md`."""
+    held = README.read_text(encoding="utf-8")
+    before, _, rest = held.partition(BEGIN)
+    after = rest.partition(END)[2]
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def _line(run: Run, name: str, step: Measured) -> str:
+    rows = step.said.get("rows")
+    cells = (
+        f"{run.events:,}", name, _short(step.cpu), _short(step.wall), f"{step.peak:,.0f}",
+        _over(step, run.steps.get(SCAN)), _over(run.steps.get(PLAIN), step),
+        _over(run.steps.get(TUNED), step),
+        f"{rows / step.wall:,.0f}" if rows and step.wall else "",
+    )  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def _over(above: Measured | None, below: Measured | None) -> str:
+    return _short(above.cpu / below.cpu) if above and below and below.cpu > 0 else ""
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gigabytes() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

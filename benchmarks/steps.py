@@ -1,0 +1,97 @@
+"""One step in a process of its own: `python -m benchmarks.steps NAME '{"root": …}'`."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import measure
+from benchmarks.compare import agreement
+from benchmarks.floor import floor
+from benchmarks.job import (
+    Work,
+    again_step,
+    ingest_step,
+    rollups_step,
+    scoring_step,
+    settings_for,
+    whole_step,
+)
+from benchmarks.pandas_peer import peer_step
+from benchmarks.size import Size
+from benchmarks.world import make_world
+from features.workspace import Workspace
+
+ROOMY = "4GB"
+
+
+def generate(root: str, size: dict[str, int]) -> Work:
+    """Make the world, unless it is there."""
+    return lambda: {"stored": make_world(Workspace(Path(root)), Size(**size))}
+
+
+def scan(root: str, query: str) -> Work:
+    """One of the queries of `benchmarks.floor`."""
+    return floor(Workspace(Path(root)), query, measure.THREADS)
+
+
+def rollups(root: str, memory: str = ROOMY) -> Work:
+    """Events → rollups."""
+    return rollups_step(Workspace(Path(root)), settings_for(measure.THREADS, memory))
+
+
+def whole(
+    root: str, size: dict[str, int], name: str, memory: str = ROOMY, tonight: bool = False
+) -> Work:
+    """Events → feature table."""
+    settings = settings_for(measure.THREADS, memory)
+    return whole_step(Workspace(Path(root)), settings, Size(**size), name, tonight=tonight)
+
+
+def ingest(root: str, name: str = "tonight", memory: str = ROOMY) -> Work:
+    """One more day into a copy of a built workspace."""
+    return ingest_step(Workspace(Path(root)), settings_for(measure.THREADS, memory), name)
+
+
+def again(root: str, size: dict[str, int], memory: str = ROOMY) -> Work:
+    """Build where a day was ingested."""
+    return again_step(Workspace(Path(root)), settings_for(measure.THREADS, memory), Size(**size))
+
+
+def scoring(root: str, size: dict[str, int], memory: str = ROOMY) -> Work:
+    """The features of one new midnight."""
+    return scoring_step(Workspace(Path(root)), settings_for(measure.THREADS, memory), Size(**size))
+
+
+def pandas(root: str, size: dict[str, int], dates: int, out: str, tuned: bool) -> Work:
+    """The same features on a few dates, by pandas."""
+    settings = settings_for(measure.THREADS, ROOMY)
+    return peer_step(Workspace(Path(root)), settings, Size(**size), dates, Path(out), tuned=tuned)
+
+
+def compare(ours: str, theirs: str) -> Work:
+    """Two feature tables, cell by cell."""
+    return lambda: agreement(Path(ours), Path(theirs))
+
+
+STEPS: dict[str, Callable[..., Work]] = {
+    step.__name__: step
+    for step in (generate, scan, rollups, whole, ingest, again, scoring, pandas, compare)
+}
+
+
+def run(step: str, /, **arguments: Any) -> measure.Measured:
+    """Prepare a step and measure it in this process."""
+    return measure.measured(STEPS[step](**arguments))
+
+
+def main() -> None:
+    """Run the step that the command line names and print what it took as the last line."""
+    found = run(sys.argv[1], **json.loads(sys.argv[2]))
+    print(measure.MARK + json.dumps(asdict(found)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Instants as whole microseconds since 1970-01-01 UTC: the one form on which all engines agree."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+LONG_AGO = -(2**62)
+"""Before every instant."""
+NEVER = 2**62
+"""After every instant."""
+
+
+def microseconds(time: Any) -> Any:
+    """A timestamp of a table as an int64 instant; cut first, for engines that round."""
+    return time.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + time.microsecond()
+
+
+def frame(table: pa.Table, *times: str) -> pd.DataFrame:
+    """A table as a frame whose `times` are instants; an absent one is NEVER."""
+    for name in times:
+        whole = table[name].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(NEVER)
+        table = table.set_column(table.schema.get_field_index(name), name, whole)
+    return table.to_pandas()

@@ -1,0 +1,113 @@
+"""What an account has bought, as known at an observation: plan, money, dates, past changes."""
+
+from typing import Any
+
+import ibis
+from ibis import _
+
+from features.instants import microseconds
+from features.known import beside, first, visible
+from features.rollups import DAY_US
+from features.settings import Settings
+from features.windows import POINT
+
+SUBSCRIPTION = [*POINT, "subscription_id"]
+
+
+def commercial(points: ibis.Table, subscriptions: ibis.Table, settings: Settings) -> ibis.Table:
+    """The account's plan, revenue and dates, from the state of each of its subscriptions."""
+    states = _states(points, subscriptions, settings)
+    running = states.filter(states.running)
+    order = [ibis.desc(_.rank.fill_null(-1)), ibis.desc("mrr"), _.subscription_id]
+    main = first(running, POINT, order).select(
+        *POINT, "plan", "seats", "billing_months", "discount", "term_us", "term_end",
+        main_began_us=_.began_us, plan_rank=_.rank.cast("float64"),
+        in_trial=(_.status == "trial").cast("float64"),
+    )  # fmt: skip
+    ended_us = ibis.ifelse(states.status == "cancelled", states.began_us, states.term_us)
+    together = states.group_by(POINT).agg(
+        mrr=ibis.ifelse(states.paying, states.mrr, ibis.null()).sum(),
+        paying=states.paying.cast("int64").max() > 0,
+        first_paid_us=states.first_paid_us.min(),
+        upgrades_so_far=states.upgrades.sum(),
+        downgrades_so_far=states.downgrades.sum(),
+        ended_us=ended_us.max(),
+    )
+    return beside(points, [together, main, _announced(points, subscriptions)])
+
+
+def _states(points: ibis.Table, subscriptions: ibis.Table, settings: Settings) -> ibis.Table:
+    """Each subscription's newest row, with what the rows before it add up to."""
+    rows = _changes(visible(points, subscriptions, "effective_at"), settings)
+    so_far = ibis.cumulative_window(group_by=SUBSCRIPTION, order_by="place")
+    states = rows.mutate(
+        began_us=ibis.ifelse(rows.begins_run, rows.begins_us, ibis.null()).max().over(so_far),
+        first_paid_us=ibis.ifelse(rows.paid, rows.begins_us, ibis.null()).min().over(so_far),
+        upgrades=rows.up.sum().over(so_far),
+        downgrades=rows.down.sum().over(so_far),
+    ).filter(_.is_last)
+    running = states.status.isin(["active", "trial"]) & ~_lapsed(states, settings)
+    return states.mutate(running=running, paying=running & states.paid)
+
+
+def _changes(rows: ibis.Table, settings: Settings) -> ibis.Table:
+    """The rows of each subscription in their order, and what changed with each."""
+    timed = rows.mutate(
+        rank=plan_rank(rows.plan, settings),
+        term_us=microseconds(rows.term_end),
+        paid=is_paid(rows, settings),
+        order_us=microseconds(rows.known_at),
+    )
+    order = ibis.window(group_by=SUBSCRIPTION, order_by=["begins_us", "order_us", "row_id"])
+    placed = timed.mutate(
+        place=ibis.row_number().over(order),
+        is_last=timed.row_id.lead().over(order).isnull(),
+        **{f"{c}_before": timed[c].lag().over(order) for c in ("status", "rank", "seats", "mrr")},
+    )
+    active = (placed.status == "active") & (placed.status_before == "active")
+    return placed.mutate(
+        begins_run=placed.status_before.isnull() | (placed.status_before != placed.status),
+        up=(active & _moved(placed, 1)).fill_null(False).cast("float64"),
+        down=(active & _moved(placed, -1)).fill_null(False).cast("float64"),
+    )
+
+
+def _moved(rows: ibis.Table, sign: int) -> Any:
+    """Whether a row stands higher (sign 1) or lower than the one before it.
+
+    On another step of the ladder; or on the same with other seats at another price.
+    """
+    same = (rows["rank"] == rows.rank_before) | (rows["rank"].isnull() & rows.rank_before.isnull())
+    moved = {c: sign * (rows[c] - rows[f"{c}_before"]) > 0 for c in ("rank", "seats", "mrr")}
+    return moved["rank"].fill_null(False) | (same & moved["seats"] & moved["mrr"]).fill_null(False)
+
+
+def is_paid(rows: ibis.Table, settings: Settings) -> Any:
+    """Whether a subscription row is one that somebody pays for."""
+    free = list(settings.plans.free)
+    paid = rows.status == "active"
+    return paid & ~rows.plan.isin(free) if free else paid
+
+
+def plan_rank(plan: Any, settings: Settings) -> Any:
+    """A plan's place on the ladder, from 0; null for an add-on."""
+    return plan.cases(*((name, i) for i, name in enumerate(settings.plans.ladder))).cast("int64")
+
+
+def _lapsed(states: ibis.Table, settings: Settings) -> Any:
+    days = settings.subscriptions.lapse_after_days
+    if days is None:
+        return ibis.literal(False)
+    return (states.term_us + days * DAY_US < states.midnight).fill_null(False)
+
+
+def _announced(points: ibis.Table, subscriptions: ibis.Table) -> ibis.Table:
+    """Whether a cancellation that lies ahead is already known."""
+    ahead = subscriptions.filter(_.status == "cancelled").mutate(
+        begins_us=microseconds(_.effective_at)
+    )
+    joined = points.select(*POINT).join(ahead, "account_id")
+    midnight = joined.as_of_day.cast("int64") * DAY_US
+    known = (joined.known_us <= midnight) & (midnight < joined.until_us)
+    seen = joined.filter(known & (joined.begins_us >= midnight))
+    return seen.group_by(POINT).agg(cancel_announced=_.count() > 0)

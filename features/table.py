@@ -1,0 +1,192 @@
+"""The feature table of the training observations: a file a month, made again only where need be.
+
+`features/manifest.json` names the file of each month (of `as_of`) and what all of them were made
+of; it is written last and read first. What is ingested later changes no cell of a day on which it
+was not known. So the rows of days before the first morning that may see anything new are kept, and
+the others are computed; the result is what computing all of them would give.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features import lake, provenance
+from features.build import computed, table_schema
+from features.catalog import catalogue
+from features.errors import NotReadyError
+from features.events import CONTRACT
+from features.points import observed_points
+from features.progress import Progress, silent
+from features.settings import Settings
+from features.turns import alone
+from features.windows import POINT
+from features.workspace import Workspace, publish_json
+
+LAST_DAY = 10**6
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the table is: its months' files, and the settings and the lake they were made of."""
+
+    stamp: dict[str, Any] = field(default_factory=dict)
+    made_of: dict[str, list[str]] = field(default_factory=dict)
+    months: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """How many rows were kept as they were, and how many computed."""
+
+    kept: int
+    computed: int
+
+
+def refresh(
+    workspace: Workspace,
+    settings: Settings,
+    observations: pd.DataFrame,
+    *,
+    progress: Progress = silent,
+) -> Refreshed:
+    """Make the feature table hold exactly these observations, as known then.
+
+    `observations` and errors as in `features.build.build`.
+    """
+    points = _with_months(observed_points(workspace, observations))
+    with alone(workspace, "build"):
+        held, stamp = read_manifest(workspace), provenance.stamp(workspace, settings)
+        made_of = {name: lake.table_files(workspace, name) for name in CONTRACT}
+        stored = _stored(workspace, held)
+        good = stored[stored["as_of_day"] < _first_new_day(held, stamp, made_of)]
+        kept = points.merge(good[POINT], on=POINT)
+        missing = _without(points, kept)
+        stale = {*missing["month"], *_without(stored, kept)["month"]} & {*points["month"]}
+        writer = _Writer(workspace, table_schema(catalogue(settings).features), sorted(stale))
+        writer.copy(held, kept)
+        if len(missing):
+            for rows in computed(workspace, settings, missing[POINT], progress=progress):
+                writer.add(rows)
+        untouched = {*points["month"]} - stale
+        months = {m: held.months[m] for m in sorted(untouched)} | writer.close()
+        publish_json(_path(workspace), asdict(Manifest(stamp, made_of, months)))
+        _forget_others(workspace, months)
+    return Refreshed(len(kept), len(missing))
+
+
+def read_manifest(workspace: Workspace) -> Manifest:
+    """What table there is; an empty one before the first build."""
+    path = _path(workspace)
+    return (
+        Manifest(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Manifest()
+    )
+
+
+def read_features(workspace: Workspace) -> pa.Table:
+    """The whole table, its pages checked; raises NotReadyError before the first build."""
+    held = read_manifest(workspace)
+    if not held.months:
+        raise NotReadyError("a workspace without a feature table", do="Run `goldpan build` first.")
+    files = [workspace.features / name for _, name in sorted(held.months.items())]
+    return pa.concat_tables(pq.read_table(f, page_checksum_verification=True) for f in files)
+
+
+def check_current(workspace: Workspace, settings: Settings) -> None:
+    """Raise NotReadyError when the table was made of other settings or of another lake."""
+    provenance.check_current(read_manifest(workspace).stamp or None, workspace, settings)
+
+
+def _path(workspace: Workspace) -> Path:
+    return workspace.features / "manifest.json"
+
+
+def _first_new_day(held: Manifest, stamp: dict[str, Any], made_of: dict[str, list[str]]) -> int:
+    """The first day whose midnight may see what the table was not made of."""
+    same = bool(held.months) and held.stamp["meaning"] == stamp["meaning"]
+    if not same or any(set(held.made_of[n]) - set(files) for n, files in made_of.items()):
+        return -LAST_DAY
+    new = [f for n, files in made_of.items() for f in files if f not in set(held.made_of[n])]
+    if not new:
+        return LAST_DAY
+    query = "SELECT epoch_us(min(known_at)) FROM read_parquet(?, union_by_name = true)"
+    with duckdb.connect(config={"threads": 2}) as con:
+        (moment,) = con.execute(query, [new]).fetchone() or (None,)
+    return LAST_DAY if moment is None else -(-moment // 86_400_000_000)
+
+
+def _stored(workspace: Workspace, held: Manifest) -> pd.DataFrame:
+    """The observations whose rows stand in the table: account_id, as_of_day, month."""
+    parts = [_with_months(pd.DataFrame(columns=POINT).astype({"as_of_day": "int64"}))]
+    for name in held.months.values():
+        rows = pq.read_table(workspace.features / name, columns=["account_id", "as_of"])
+        keys = {"account_id": rows["account_id"].to_pandas(), "as_of_day": _day_numbers(rows)}
+        parts.append(_with_months(pd.DataFrame(keys)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _with_months(points: pd.DataFrame) -> pd.DataFrame:
+    days = points["as_of_day"].to_numpy().astype("datetime64[D]")
+    return points.assign(month=days.astype("datetime64[M]").astype(str))
+
+
+def _day_numbers(rows: pa.Table) -> Any:
+    return rows["as_of"].cast(pa.int32()).to_numpy().astype("int64")
+
+
+def _without(points: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """The points that are not among the others."""
+    both = points.merge(others[POINT], on=POINT, how="left", indicator=True)
+    return both[both["_merge"] == "left_only"].drop(columns="_merge")
+
+
+class _Writer:
+    """Writes the files of some months: rows that were kept, and rows that were computed."""
+
+    def __init__(self, workspace: Workspace, schema: pa.Schema, months: Sequence[str]) -> None:
+        self.folder, self.schema = workspace.features, schema
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.names = {month: f"{month}-{uuid.uuid4().hex[:12]}.parquet" for month in months}
+        self.sinks = {
+            month: pq.ParquetWriter(self.folder / name, schema, write_page_checksum=True)
+            for month, name in self.names.items()
+        }
+
+    def copy(self, held: Manifest, kept: pd.DataFrame) -> None:
+        """Take over from the former files the rows that stay as they are."""
+        for month in self.sinks:
+            mine = kept.loc[kept["month"] == month, POINT].assign(stays=True)
+            if mine.empty:
+                continue
+            rows = pq.read_table(self.folder / held.months[month], page_checksum_verification=True)
+            keys = pd.DataFrame(
+                {"account_id": rows["account_id"].to_pandas(), "as_of_day": _day_numbers(rows)}
+            )
+            stays = keys.merge(mine, on=POINT, how="left")["stays"].notna().to_numpy()
+            self.sinks[month].write_table(rows.filter(pa.array(stays)).cast(self.schema))
+
+    def add(self, rows: pa.Table) -> None:
+        """Write computed rows to their months."""
+        months = _with_months(pd.DataFrame({"as_of_day": _day_numbers(rows)}))["month"]
+        for month in months.unique():
+            self.sinks[month].write_table(rows.filter(pa.array((months == month).to_numpy())))
+
+    def close(self) -> dict[str, str]:
+        """End the files; month → name."""
+        for sink in self.sinks.values():
+            sink.close()
+        return self.names
+
+
+def _forget_others(workspace: Workspace, months: dict[str, str]) -> None:
+    """Delete the files of months as they were, and what a killed build left."""
+    for path in workspace.features.glob("*.parquet"):
+        if path.name not in set(months.values()):
+            path.unlink()

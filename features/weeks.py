@@ -1,0 +1,219 @@
+"""The rollups on disk, a file a week: after an ingest only the weeks that changed are made again.
+
+`rollups/manifest.json` names the files of each week, and what they were made of; it is written last
+and read first. A week's files are made from its events and those of the day before, for sessions
+that cross midnight.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+
+from features import identity, lake, rollups
+from features.engine import Engine
+from features.errors import NotReadyError
+from features.progress import Progress, silent
+from features.settings import Settings
+from features.workspace import Workspace, publish_json
+
+WEEK_US = 7 * rollups.DAY_US
+BLOCK_EVENTS = 2_000_000
+"""Weeks are rolled up together up to so many events: it bounds the memory."""
+KEYS = {
+    "account_day": ["account_id"],
+    "account_event_day": ["account_id", "event"],
+    "user_day": ["account_id", "user_id"],
+}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the rollups are: `weeks` maps a week (day // 7, as text) to the name of its files.
+
+    `events`, `users`, `identities`: the files of the lake that they were made of.
+    """
+
+    meaning: str = ""
+    events: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+    weeks: dict[str, str] = field(default_factory=dict)
+
+    def files(self, folder: Path, name: str, first_day: int, last_day: int) -> list[str]:
+        """The files of a rollup that hold the days from the first to the last."""
+        first, last = first_day // 7, last_day // 7
+        names = (made for week, made in self.weeks.items() if first <= int(week) <= last)
+        return sorted(str(folder / name / f"{made}.parquet") for made in names)
+
+
+def read_manifest(workspace: Workspace) -> Manifest:
+    """What rollups there are; an empty one before the first build."""
+    path = workspace.rollups / "manifest.json"
+    if not path.is_file():
+        return Manifest()
+    held = json.loads(path.read_text(encoding="utf-8"))
+    lists = {name: tuple(held[name]) for name in ("events", "users", "identities")}
+    return Manifest(meaning=held["meaning"], weeks=held["weeks"], **lists)
+
+
+def ensure_rollups(
+    engine: Engine, workspace: Workspace, settings: Settings, *, progress: Progress = silent
+) -> Manifest:
+    """Make the rollups of the weeks whose events or identities changed; returns what there is.
+
+    Raises NotReadyError when nothing was ingested.
+    """
+    files = {name: tuple(lake.table_files(workspace, name)) for name in _READ}
+    if not files["events"]:
+        raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
+    held, meaning = read_manifest(workspace), rollups.meaning(settings)
+    counts = _events_by_week(files["events"])
+    stale = set(counts)
+    if held.meaning == meaning and all(set(getattr(held, n)) <= set(files[n]) for n in _READ):
+        stale = _changed(held, files) & set(counts)
+    if not stale and set(map(str, counts)) == set(held.weeks):
+        return held
+    names: dict[str, str] = {}
+    done, total = 0, sum(counts[week] for week in stale)
+    maker = _Maker(engine, workspace, settings)
+    for block in _blocks(sorted(stale), counts):
+        progress(done, total, "rolling up events")
+        names |= maker.make(block)
+        done += sum(counts[week] for week in block)
+    kept = {week: made for week, made in held.weeks.items() if int(week) in set(counts) - stale}
+    now = Manifest(meaning, **files, weeks=kept | names)
+    publish_json(workspace.rollups / "manifest.json", asdict(now))
+    _forget_others(workspace.rollups, now)
+    return now
+
+
+_READ = ("events", "users", "identities")
+
+
+def _changed(held: Manifest, files: dict[str, tuple[str, ...]]) -> set[int]:
+    """The weeks that new events, or what was learnt of who people are, may have changed."""
+    new = {name: sorted(set(files[name]) - set(getattr(held, name))) for name in _READ}
+    weeks: set[int] = set()
+    if new["events"]:
+        weeks |= _weeks("SELECT event_us FROM read_parquet($events)", {"events": new["events"]})
+    if new["users"] or new["identities"]:
+        known = {"events": files["events"], "identities": files["identities"] or ()}
+        weeks |= _weeks(*_moved(new["users"], new["identities"], known))
+    return weeks
+
+
+def _moved(
+    users: list[str], identities: list[str], known: dict[str, tuple[str, ...]]
+) -> tuple[str, dict[str, Any]]:
+    """A query for the events whose owner may be another since these rows arrived."""
+    alias = "SELECT from_id, to_id FROM read_parquet({}) WHERE kind = 'alias'"
+    fresh = alias.format("$identities") if identities else "SELECT '' AS from_id, '' AS to_id"
+    people = "SELECT user_id FROM read_parquet($users)" if users else "SELECT '' AS user_id"
+    every = alias.format("$known") if known["identities"] else fresh
+    merges = "SELECT count(*) > 0 FROM read_parquet($identities) WHERE kind = 'merge'"
+    query = (
+        f"WITH fresh AS ({fresh}), people AS ({people}), "  # noqa: S608 - our own text
+        f"theirs AS (SELECT from_id FROM ({every}) WHERE to_id IN (FROM people)) "
+        "SELECT event_us FROM read_parquet($events) WHERE "
+        "(user_id IS NULL AND anonymous_id IN (SELECT from_id FROM fresh)) OR (account_id IS NULL "
+        "AND (user_id IN (FROM people) OR anonymous_id IN (FROM theirs)))"
+        + (f" OR ({merges})" if identities else "")
+    )
+    names = {"events": known["events"], "users": users, "identities": identities,
+             "known": known["identities"]}  # fmt: skip
+    return query, {name: list(files) for name, files in names.items() if f"${name}" in query}
+
+
+def _weeks(query: str, files: dict[str, Any]) -> set[int]:
+    """The weeks of the events that a query finds, and of the days after them."""
+    each = f"SELECT DISTINCT event_us // {rollups.DAY_US} AS day FROM ({query})"  # noqa: S608
+    with duckdb.connect(config={"threads": 2}) as con:
+        days = [int(day) for (day,) in con.execute(each, files).fetchall()]
+    return {week for day in days for week in (day // 7, (day + 1) // 7)}
+
+
+def _events_by_week(files: Iterable[str]) -> dict[int, int]:
+    query = f"SELECT event_us // {WEEK_US}, count(*) FROM read_parquet(?) GROUP BY 1"  # noqa: S608
+    with duckdb.connect(config={"threads": 2}) as con:
+        return {int(w): int(n) for w, n in con.execute(query, [list(files)]).fetchall()}
+
+
+def _blocks(weeks: Sequence[int], counts: dict[int, int]) -> Iterator[list[int]]:
+    """Weeks in a row, together at most BLOCK_EVENTS events.
+
+    >>> list(_blocks([1, 2, 4], {1: 5, 2: 5, 4: 5}))
+    [[1, 2], [4]]
+    """
+    block: list[int] = []
+    for week in weeks:
+        size = sum(counts[w] for w in block) + counts[week]
+        if block and (week != block[-1] + 1 or size > BLOCK_EVENTS):
+            yield block
+            block = []
+        block.append(week)
+    if block:
+        yield block
+
+
+class _Maker:
+    """Makes the files of weeks in a row."""
+
+    def __init__(self, engine: Engine, workspace: Workspace, settings: Settings) -> None:
+        self.engine, self.settings, self.folder = engine, settings, workspace.rollups
+        self.events = lake.table_files(workspace, "events")
+        self.who = identity.read_links(workspace)
+        everything = engine.read_parquet(self.events)
+        self.complete = identity.is_complete(everything, self.who)
+
+    def make(self, weeks: list[int]) -> dict[str, str]:
+        """Write the rollups of some weeks in a row; week → the name of its files."""
+        first, end = weeks[0] * 7, (weeks[-1] + 1) * 7
+        span = _moment(first - 1), _moment(end)
+        raw = self.engine.read_parquet(self.events)
+        mine = raw.filter(
+            (raw.event_us >= (first - 1) * rollups.DAY_US) & (raw.event_us < end * rollups.DAY_US)
+        )
+        owned = identity.assigned(mine, self.who, complete=self.complete)
+        return self._write(rollups.known_events(owned, self.settings, span), first, weeks)
+
+    def _write(self, events: ibis.Table, first: int, weeks: list[int]) -> dict[str, str]:
+        keep = self.engine.keep
+        by_event = rollups.account_event_day(events.filter(events.day >= first))
+        by_user = rollups.user_day(events, self.settings.events)
+        tables = {
+            "account_event_day": keep(by_event),
+            "user_day": keep(by_user.filter(by_user.day >= first)),
+        }
+        tables["account_day"] = keep(rollups.account_day(**_by(tables), settings=self.settings))
+        names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
+        for name, table in tables.items():
+            rows = rollups.settled(table, KEYS[name])
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            parts = {int(w): self.folder / name / f"{made}.parquet" for w, made in names.items()}
+            self.engine.write_parts(rows.mutate(part=rows.day // 7), parts, ["account_id", "day"])
+        self.engine.forget()
+        return names
+
+
+def _by(tables: dict[str, Any]) -> dict[str, Any]:
+    return {"by_event": tables["account_event_day"], "by_user": tables["user_day"]}
+
+
+def _moment(day: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+
+
+def _forget_others(folder: Path, manifest: Manifest) -> None:
+    """Delete the files of weeks as they were."""
+    kept = {f"{made}.parquet" for made in manifest.weeks.values()}
+    for name in KEYS:
+        for path in (folder / name).glob("*.parquet"):
+            if path.name not in kept:
+                path.unlink()
