@@ -3,7 +3,7 @@ BIN := .venv/bin
 RUN := OMP_NUM_THREADS=2 $(BIN)
 READY := .venv/ready
 
-.PHONY: install demo serve test test-long check format lock clean
+.PHONY: install demo serve test test-long check format docs lock clean
 
 demo: install  ## simulate a company, learn from it, score it, serve it
 	$(RUN)/goldpan demo $(ARGS)
@@ -35,6 +35,9 @@ check: install  ## lint, format, types
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install  ## write the page of all features again
+	$(BIN)/python -m features.described > docs/features.md
 
 lock: install  ## resolve the dependencies again, newest first
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

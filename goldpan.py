@@ -1,5 +1,6 @@
 """The front door: one command whose verbs follow the data. Each loads what it needs when called."""
 
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -54,8 +55,8 @@ class Verbs(click.Group):
 def main() -> None:
     """Who will buy, who will upgrade, who will leave, and why.
 
-    The verbs follow the data: simulate (or bring your own files), ingest, build, train, promote,
-    score, serve. `goldpan demo` does all of it.
+    The verbs follow the data: simulate (or bring your own files), ingest, build, lifecycle,
+    train, promote, score, serve. `goldpan demo` does all of it.
 
     Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate, 130 stopped
     by Ctrl-C.
@@ -113,6 +114,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
     letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
     letters.
     """
+    from features.identity import unresolved
     from features.sources.dead_letters import dead_letters
     from features.sources.ingest import ingest as run
 
@@ -126,6 +128,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
             terminal.refused_so_far(letters)
         raise
     terminal.ingested(counts, dead_letters(place).to_pylist())
+    terminal.unplaced(unresolved(place))
 
 
 @verb
@@ -138,6 +141,7 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     and would come out the same is kept. Writes WORKSPACE/features.
     """
     from features.engine import running_on
+    from features.identity import unresolved
     from features.table import refresh
     from features.vocabulary import unheard
     from training.observations import grid
@@ -148,7 +152,41 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
         observations = grid(place, settings)
         made = refresh(place, running_on(settings, engine), observations, progress=progress)
     terminal.OUT.print(f"{len(observations):,} observations, {made.computed:,} computed anew")
+    terminal.unplaced(unresolved(place))
     terminal.warned(unheard(place, settings))
+
+
+@verb
+@click.option("--as-of", type=DAY, help="Day to look at (default: the day after the last event).")
+@click.option("--since", type=DAY, help="Start of the period (default: a year before).")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of tables.")
+def lifecycle(
+    workspace: Path,
+    settings_file: Path,
+    as_of: datetime | None,
+    since: datetime | None,
+    as_json: bool,
+) -> None:
+    """How accounts move from state to state, and how fast.
+
+    Visitor, signup/trial, PQL, customer, active, renewed, churned: how many are in each, how many
+    get from one to the next and how long it takes; then the journeys and what customers are worth.
+    Everything as known on the day.
+    """
+    from features.funnel import report as run
+
+    place, settings = Workspace(workspace), load_settings(settings_file)
+    day, start = (moment.date() if moment else None for moment in (as_of, since))
+    if as_json:
+        found = run(place, settings, as_of=day, since=start)
+        click.echo(json.dumps(found.plain(), indent=2, allow_nan=False))
+        return
+    import terminal_lifecycle
+
+    opened(workspace, settings_file)
+    with terminal.step("Following the accounts") as progress:
+        found = run(place, settings, as_of=day, since=start, progress=progress)
+    terminal_lifecycle.lifecycle(found)
 
 
 @verb

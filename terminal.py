@@ -58,7 +58,19 @@ def warned(warnings: Sequence[str]) -> None:
         OUT.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=not OUT.is_terminal)
 
 
-def _table(title: str, *columns: str) -> Table:
+def unplaced(events: Mapping[str, int]) -> None:
+    """Events of no account yet: source → how many; nothing is said where there are none."""
+    if events:
+        told = ", ".join(f"{n:,} of {escape(source)}" for source, n in events.items())
+        OUT.print(
+            f"{sum(events.values()):,} events belong to no account yet ({told}); they are kept "
+            "until an identity or a user's account arrives.",
+            soft_wrap=not OUT.is_terminal,
+        )
+
+
+def titled(title: str, *columns: str) -> Table:
+    """A table as all of ours look."""
     return Table(
         *columns, title=f"[bold]{title}", title_justify="left", title_style="", box=SIMPLE_HEAD
     )
@@ -71,7 +83,7 @@ def simulated_notice(company: str) -> None:
 
 def ingested(counts: Sequence[Any], letters: Sequence[Mapping[str, Any]]) -> None:
     """Rows by source: sent = stored + duplicates + dead letters; then why rows were refused."""
-    table = _table("Ingested", "source")
+    table = titled("Ingested", "source")
     names = ("sent", "stored", "duplicates", "dead_letters")
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
@@ -97,7 +109,7 @@ def refused_so_far(letters: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _dead_letters(letters: Sequence[Mapping[str, Any]], title: str = "Dead letters") -> None:
-    table = _table(title, "source", "file", "reason")
+    table = titled(title, "source", "file", "reason")
     table.add_column("rows", justify="right")
     for letter in letters[:12]:
         reason = escape(letter["reason"])
@@ -117,7 +129,7 @@ def model(card: Mapping[str, Any], conditions: Sequence[Any], version: str) -> N
         f"{test['accounts']:,} accounts, {test['from']} to {test['to']}, out of time; "
         f"learnt from {card['positives']:,} of {card['rows']:,}[/dim]"
     )
-    table = _table(title, "")
+    table = titled(title, "")
     for name, _, _ in FIGURES:
         table.add_column(name, justify="right")
     table.add_row("[bold]model[/bold]", *_cells(card["metrics"]))
@@ -144,7 +156,7 @@ def _cell(figure: Mapping[str, float | None], form: str) -> str:
 
 def at_risk(accounts: Sequence[Any], currency: str) -> None:
     """The accounts whose leaving would cost most, and why, in words."""
-    table = _table("Most MRR at risk", "account")
+    table = titled("Most MRR at risk", "account")
     for name in ("MRR", "churn", "at risk"):
         table.add_column(name, justify="right")
     table.add_column("why")

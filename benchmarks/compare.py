@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+
+from features.workspace import Workspace
 
 KEY = ["account_id", "as_of"]
 RELATIVE = 1e-6
@@ -13,16 +16,19 @@ RELATIVE = 1e-6
 ABSOLUTE = 1e-9
 
 
-def agreement(ours: Path, theirs: Path) -> dict[str, Any]:
-    """Compare the columns of `theirs`, on its rows, with those of `ours`.
+def agreement(ours: Workspace, theirs: Path) -> dict[str, Any]:
+    """Compare the columns of `theirs`, on its dates, with the feature table of `ours`.
+
+    `theirs` is a Parquet file, or a workspace with a feature table of its own.
 
     Says rows, columns, and what is differing; a row that only one of them has on the dates of
     `theirs` is a difference.
     """
-    other = pd.read_parquet(theirs)
+    other = pd.read_parquet(theirs) if theirs.is_file() else _made(Workspace(theirs))
     names = [name for name in other.columns if name not in KEY]
     dates = sorted(set(other["as_of"]))
-    mine = pq.read_table(ours, columns=KEY + names, filters=[("as_of", "in", dates)]).to_pandas()
+    mine = _made(ours, KEY + names)
+    mine = mine[mine["as_of"].isin(dates)]
     both = mine.merge(other, on=KEY, how="outer", suffixes=("", "|"), indicator=True)
     found = []
     if len(alone := both[both["_merge"] != "both"]):
@@ -37,6 +43,14 @@ def agreement(ours: Path, theirs: Path) -> dict[str, Any]:
                 f"{first[name]!r} and {first[f'{name}|']!r}"
             )
     return {"rows": len(both), "columns": len(names), "differing": found}
+
+
+def _made(workspace: Workspace, columns: list[str] | None = None) -> pd.DataFrame:
+    """The feature table that was built in a workspace."""
+    files = sorted(workspace.features.glob("*.parquet"))
+    table = pa.concat_tables(pq.read_table(f, columns=columns) for f in files)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def _equal(one: pd.Series, other: pd.Series) -> np.ndarray:

@@ -3,20 +3,22 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from benchmarks.company import company_settings
 from benchmarks.size import Size
 from features import lake
-from features.build import build, ensure_rollups
-from features.facts import CONTEXT
+from features.build import build
+from features.catalog import catalogue
+from features.engine import engine_of
 from features.settings import Settings
 from features.sources.ingest import ingest
+from features.table import refresh
+from features.weeks import ensure_rollups
 from features.workspace import Workspace
 
 WEEKS = 52
@@ -42,20 +44,20 @@ def observations(workspace: Workspace, days: list[datetime]) -> pd.DataFrame:
     accounts = lake.read_table(workspace, "accounts", ["account_id", "created_at"]).to_pandas()
     born = accounts["created_at"].dt.floor("D")
     parts = [accounts.loc[born < day, ["account_id"]].assign(as_of=day) for day in days]
-    pairs = pd.concat(parts, ignore_index=True)
-    return pairs.assign(as_of=pairs["as_of"].dt.tz_localize(None))
+    pairs: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    pairs["as_of"] = pairs["as_of"].dt.tz_localize(None)
+    return pairs
 
 
-def copied(workspace: Workspace, name: str, *, made: bool) -> Workspace:
-    """A workspace beside this one with the same lake, to be changed; `made`: with what was built.
+def copied(workspace: Workspace, name: str) -> Workspace:
+    """A workspace beside this one with the same lake, to be built in and changed.
 
     Parquet files never change, so they are linked; the rest is copied.
     """
     target = workspace.root.with_name(f"{workspace.root.name}-{name}")
     shutil.rmtree(target, ignore_errors=True)
-    for folder in ("lake", "raw", *(("rollups", "features") if made else ())):
-        if (workspace.root / folder).exists():
-            shutil.copytree(workspace.root / folder, target / folder, copy_function=_linked)
+    for folder in ("lake", "raw"):
+        shutil.copytree(workspace.root / folder, target / folder, copy_function=_linked)
     return Workspace(target)
 
 
@@ -66,17 +68,13 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def table_of(workspace: Workspace) -> Path:
-    """Where the feature table of a workspace lies."""
-    return workspace.features / "features.parquet"
-
-
 def rollups_step(workspace: Workspace, settings: Settings) -> Work:
     """Events → rollups, from nothing."""
-    fresh = copied(workspace, "rollups", made=False)
+    fresh = copied(workspace, "rollups")
 
     def work() -> dict[str, Any]:
-        ensure_rollups(fresh, settings)
+        with closing(engine_of(fresh, settings)) as engine:
+            ensure_rollups(engine, fresh, settings)
         return {}
 
     return work
@@ -86,23 +84,22 @@ def whole_step(
     workspace: Workspace, settings: Settings, size: Size, name: str, *, tonight: bool = False
 ) -> Work:
     """Events → the feature table of all observations, from nothing, in a workspace `name`."""
-    fresh = copied(workspace, name, made=False)
+    fresh = copied(workspace, name)
     asked = observations(fresh, midnights(size, tonight=tonight))
 
     def work() -> dict[str, Any]:
-        build(fresh, settings, asked, out=table_of(fresh))
-        return _shape(table_of(fresh)) | {"root": str(fresh.root)}
+        made = refresh(fresh, settings, asked)
+        return {"rows": made.computed, "root": str(fresh.root)} | _features(settings)
 
     return work
 
 
-def ingest_step(workspace: Workspace, settings: Settings, name: str) -> Work:
-    """One more day into the lake of workspace `name`, a copy of one that was built."""
-    tonight = copied(workspace, name, made=True)
+def ingest_step(workspace: Workspace, settings: Settings) -> Work:
+    """One more day into the lake of a workspace that was built."""
 
     def work() -> dict[str, Any]:
-        counts = ingest(tonight, settings, base=tonight.root)
-        return {"rows": sum(c.stored for c in counts), "root": str(tonight.root)}
+        counts = ingest(workspace, settings, base=workspace.root)
+        return {"rows": sum(c.stored for c in counts)}
 
     return work
 
@@ -112,8 +109,8 @@ def again_step(workspace: Workspace, settings: Settings, size: Size) -> Work:
     asked = observations(workspace, midnights(size, tonight=True))
 
     def work() -> dict[str, Any]:
-        build(workspace, settings, asked, out=table_of(workspace))
-        return _shape(table_of(workspace))
+        made = refresh(workspace, settings, asked)
+        return {"rows": made.computed, "kept": made.kept} | _features(settings)
 
     return work
 
@@ -125,12 +122,10 @@ def scoring_step(workspace: Workspace, settings: Settings, size: Size) -> Work:
 
     def work() -> dict[str, Any]:
         build(workspace, settings, asked, out=out)
-        return _shape(out)
+        return {"rows": len(asked)} | _features(settings)
 
     return work
 
 
-def _shape(table: Path) -> dict[str, Any]:
-    held = pq.ParquetFile(table)
-    features = held.metadata.num_columns - len(CONTEXT) - 2
-    return {"rows": held.metadata.num_rows, "features": features}
+def _features(settings: Settings) -> dict[str, int]:
+    return {"features": len(catalogue(settings).features)}

@@ -1,9 +1,13 @@
 """What one date knows about the accounts as such, in pandas: profile, people, plan, milestones."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from benchmarks.pandas_frames import DAY_US, Log
+from benchmarks.pandas_people import people, seats_days_over, size_bands
+from benchmarks.pandas_plans import commercial, ranks
 from features import lake
 from features.settings import Settings
 from features.workspace import Workspace
@@ -37,12 +41,12 @@ def facts(
             records.items(), ("created_at", "created_at", "effective_at"), strict=True
         )
     }
-    parts = [
+    parts: list[Any] = [
         _profile(seen["accounts"], midnight),
-        seen["users"].groupby("account_id")["user_id"].nunique().rename("users_joined"),
-        _commercial(seen["subscriptions"], settings, midnight),
+        people(seen["users"], settings, midnight),
+        commercial(seen["subscriptions"], settings, midnight),
     ]
-    found = pd.concat([p.reindex(steps.accounts) for p in parts], axis=1)
+    found: pd.DataFrame = pd.concat([p.reindex(steps.accounts) for p in parts], axis=1)
     found["population"] = np.where(
         found["paying"].fillna(0) > 0, "customer",
         np.where(found["first_paid"].notna(), "former", "prospect"),
@@ -51,10 +55,13 @@ def facts(
         nothing = found["plan"].isna() & (found["population"] == "prospect")
         found["plan"] = found["plan"].where(~nothing, settings.plans.free[0])
     found["plan_name"] = found["plan"]
-    found["plan_rank"] = found["plan"].map(_ranks(settings))
+    found["plan_rank"] = found["plan"].map(ranks(settings))
     found["mrr_now"] = found["mrr"] = found["mrr"].fillna(0.0)
-    found["in_trial"] = found["in_trial"].fillna(0.0)
+    found = found.fillna({"in_trial": 0.0, "upgrades_so_far": 0.0, "downgrades_so_far": 0.0})
     found["tenure_days"] = (midnight - found["first_paid"]) / DAY_US
+    found["days_in_state"] = ((midnight - found["state_began"]) / DAY_US).fillna(found["age_days"])
+    found["seats_days_over"] = seats_days_over(seen["users"], found["seats"], midnight)
+    found["size_band"] = size_bands(found["users_joined"])
     for limit in settings.plans.limits:
         found[f"limit_{limit.name}"] = found["plan"].map(limit.by_plan)
     return found.assign(**_milestones(found, settings, steps, midnight))
@@ -70,41 +77,12 @@ def _profile(rows: pd.DataFrame, midnight: int) -> pd.DataFrame:
     )
 
 
-def _commercial(rows: pd.DataFrame, settings: Settings, midnight: int) -> pd.DataFrame:
-    """Plan, seats and revenue from the newest row of each subscription that is running."""
-    rows = rows.sort_values(["effective_at", "known_at", "row_id"])
-    rows = rows.assign(
-        paid=(rows["status"] == "active") & ~rows["plan"].isin(settings.plans.free),
-        plan_rank=rows["plan"].map(_ranks(settings)),
-        in_trial=(rows["status"] == "trial").astype(float),
-        days_to_renewal=(rows["term_end"] - midnight) / DAY_US,
-    )
-    running = rows.drop_duplicates(["account_id", "subscription_id"], keep="last")
-    running = running[running["status"] != "cancelled"]
-    if settings.subscriptions.lapse_after_days is not None:
-        grace = settings.subscriptions.lapse_after_days
-        running = running[~(running["days_to_renewal"] < -grace)]
-    order = running.assign(place=running["plan_rank"].fillna(-1)).sort_values(
-        ["place", "mrr", "subscription_id"], ascending=[False, False, True]
-    )
-    kept = ["plan", "seats", "billing_months", "discount", "in_trial", "days_to_renewal"]
-    main = order.drop_duplicates("account_id").set_index("account_id")[kept]
-    paying = running[running["paid"]].groupby("account_id")["mrr"].agg(["sum", "size"])
-    paying.columns = pd.Index(["mrr", "paying"])
-    first = rows[rows["paid"]].groupby("account_id")["effective_at"].min().rename("first_paid")
-    return pd.concat([main, paying, first], axis=1)
-
-
-def _ranks(settings: Settings) -> dict[str, float]:
-    return {plan: float(i) for i, plan in enumerate(settings.plans.ladder)}
-
-
 def _milestones(
     found: pd.DataFrame, settings: Settings, steps: Log, midnight: int
-) -> dict[str, pd.Series | np.ndarray]:
-    """The days from sign-up to each milestone, in whose evening it was known."""
-    values: dict[str, pd.Series | np.ndarray] = {}
-    reached = np.zeros(len(found))
+) -> dict[str, Any]:
+    """The days from sign-up to each milestone, in whose evening it was known; steps done."""
+    values: dict[str, Any] = {}
+    reached: dict[str, np.ndarray] = {}
     rows = steps.rows
     rows = rows[(rows["event_us"] < midnight) & (rows["known_us"] <= midnight)]
     evening = np.maximum(rows["event_us"] // DAY_US, -(-rows["known_us"] // DAY_US) - 1)
@@ -114,6 +92,9 @@ def _milestones(
         step = mine[mine.groupby("account").cumcount() == milestone.count - 1]
         days = np.full(len(found), np.nan)
         days[step["account"]] = step["evening"]
-        reached += ~np.isnan(days)
+        reached[milestone.name] = ~np.isnan(days)
         values[f"days_to_{milestone.name}"] = days - found["created_day"]
-    return values | {"milestones_reached": reached}
+    for journey in settings.journeys:
+        done = [reached[name] for name in journey.steps]
+        values[f"steps_{journey.name}"] = np.sum(done, axis=0, dtype=float)
+    return values | {"milestones_reached": np.sum(list(reached.values()), axis=0, dtype=float)}

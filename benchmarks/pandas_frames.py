@@ -5,7 +5,7 @@ the lake's files and the declarations of the settings.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,15 @@ from features.workspace import Workspace
 
 DAY_US = 86_400_000_000
 PAUSE_US = 1_800_000_000
-USE_MEASURES = ("events", "sessions", "minutes", "user_days", "active")
+SUMMED = ("weekend", "office", "sessions", "minutes")
+USE_MEASURES = ("events", *SUMMED, "user_days", "active")
+VALUES = {
+    "severity": "tickets",
+    "answer_hours": "tickets_answered",
+    "nps_score": "nps",
+    "csat_score": "csat",
+}
+"""Measures that add up the values of a list's events."""
 ORDER = ["account", "user", "event_us"]
 _READ = ["account_id", "user_id", "event", "event_us", "known_at", "value"]
 
@@ -27,14 +35,16 @@ _READ = ["account_id", "user_id", "event", "event_us", "known_at", "value"]
 class Log:
     """All events with texts as numbers: made once for all dates.
 
-    `rows`: account, user, event (numbers), event_us, known_us, value; `users` and `events` hold the
-    texts behind the numbers, sorted; `accounts` those of the accounts table as well.
+    `rows`: account, user, event (numbers), event_us, known_us, value, and 1.0 for those at the
+    `weekend` and in the `office` hours; `users` and `events` hold the texts behind the numbers,
+    sorted; `accounts` those of the accounts table as well.
     """
 
     rows: pd.DataFrame
     accounts: pd.Index
     users: pd.Index
     events: list[str]
+    _only: dict[tuple[str, ...], "Log"] = field(default_factory=dict, repr=False)
 
     def codes(self, names: Iterable[str]) -> list[int]:
         """The numbers of event names that occur."""
@@ -42,12 +52,17 @@ class Log:
         return [place[name] for name in names if name in place]
 
     def only(self, names: Iterable[str]) -> "Log":
-        """The log of some events alone."""
-        mine = self.rows["event"].isin(self.codes(names))
-        return replace(self, rows=self.rows[mine])
+        """The log of some events alone, made once."""
+        names = tuple(names)
+        if names not in self._only:
+            mine = self.rows["event"].isin(self.codes(names))
+            self._only[names] = replace(self, rows=self.rows[mine])
+        return self._only[names]
 
 
-def read_log(workspace: Workspace, accounts: pd.Series, *, ordered: bool) -> Log:
+def read_log(
+    workspace: Workspace, settings: Settings, accounts: pd.Series, *, ordered: bool
+) -> Log:
     """Read the lake's events; `ordered`: sorted by account, user and time."""
     table = pq.read_table(lake.table_files(workspace, "events"), columns=_READ, partitioning=None)
     coded = {}
@@ -70,9 +85,19 @@ def read_log(workspace: Workspace, accounts: pd.Series, *, ordered: bool) -> Log
             "value": table["value"].to_pandas().fillna(0.0),
         }
     )
+    rows = rows.assign(**_calendar(rows["event_us"], settings))
     if ordered:
         rows = rows.sort_values(ORDER, ignore_index=True)
     return Log(rows, texts["account_id"], texts["user_id"], list(texts["event"]))
+
+
+def _calendar(event_us: pd.Series, settings: Settings) -> dict[str, pd.Series]:
+    """Where events lie in the working week, by the company's clocks."""
+    local = pd.to_datetime(event_us, unit="us", utc=True).dt.tz_convert(settings.calendar.zone)
+    weekend = local.dt.day_of_week >= 5
+    first, last = settings.calendar.office_hours
+    office = ~weekend & (local.dt.hour >= first) & (local.dt.hour < last)
+    return {"weekend": weekend.astype(float), "office": office.astype(float)}
 
 
 class Known:
@@ -108,16 +133,15 @@ class Known:
         uses = self._cut[~self._cut["event"].isin(quiet)]
         gap = uses["event_us"].diff()
         new = (uses["user"].diff() != 0) | (uses["account"].diff() != 0) | (gap > PAUSE_US)
-        uses = uses.assign(starts=new.astype(float), minutes=gap.where(~new, 0.0) / 60e6)
+        uses = uses.assign(sessions=new.astype(float), minutes=gap.where(~new, 0.0) / 60e6)
         return uses[uses["event_us"] >= self._first]
 
     @cached_property
     def by_user(self) -> pd.DataFrame:
-        """account, user, age → n, sessions, minutes."""
+        """account, user, age → n, weekend, office, sessions, minutes."""
         grouped = self.uses.groupby(["account", "user", "age"], sort=False)
-        return grouped.agg(
-            n=("event", "size"), sessions=("starts", "sum"), minutes=("minutes", "sum")
-        ).reset_index()
+        sums = {name: (name, "sum") for name in SUMMED}
+        return grouped.agg(n=("event", "size"), **sums).reset_index()
 
     @cached_property
     def by_core_user(self) -> pd.DataFrame:
@@ -134,12 +158,11 @@ class Known:
 
     @cached_property
     def use_by_day(self) -> pd.DataFrame:
-        """account, age → events, sessions, minutes, user_days, active."""
-        daily = self.by_user.groupby(["account", "age"], sort=False).agg(
-            events=("n", "sum"), sessions=("sessions", "sum"), minutes=("minutes", "sum"),
-            user_days=("n", "size"),
-        ).reset_index()  # fmt: skip
-        return daily.assign(active=1.0)
+        """account, age → one column for each of USE_MEASURES."""
+        sums = {name: (name, "sum") for name in SUMMED}
+        grouped = self.by_user.groupby(["account", "age"], sort=False)
+        daily = grouped.agg(events=("n", "sum"), user_days=("n", "size"), **sums)
+        return daily.reset_index().assign(active=1.0)
 
     def measure(self, name: str) -> pd.DataFrame:
         """A measure by day: account, age, n."""
@@ -152,9 +175,14 @@ class Known:
             return both.groupby(["account", "age"], sort=False)["n"].sum().reset_index()
         if name in USE_MEASURES:
             return self.use_by_day[["account", "age", name]].rename(columns={name: "n"})
-        names = self.log.codes(listed_events(name, self.settings))
-        listed = self.by_event[self.by_event["event"].isin(names)]
+        listed = self.listed(name)
         return listed.groupby(["account", "age"], sort=False)["n"].sum().reset_index()
+
+    def listed(self, measure: str) -> pd.DataFrame:
+        """The rows of the events of a list, `n` being their number or the sum of their values."""
+        names = self.log.codes(listed_events(VALUES.get(measure, measure), self.settings))
+        rows = self.by_event[self.by_event["event"].isin(names)]
+        return rows.assign(n=rows["value"]) if measure in VALUES else rows
 
 
 class PlainKnown(Known):
@@ -166,8 +194,8 @@ class PlainKnown(Known):
 
     @cached_property
     def by_user(self) -> pd.DataFrame:
-        """One row a use: account, user, age, n, sessions, minutes."""
-        return self.uses.assign(n=1.0, sessions=self.uses["starts"])
+        """One row a use: account, user, age, n, weekend, office, sessions, minutes."""
+        return self.uses.assign(n=1.0)
 
     @cached_property
     def by_core_user(self) -> pd.DataFrame:
@@ -195,8 +223,7 @@ class PlainKnown(Known):
             return rows.rename(columns={"minutes": "n"})
         if name in USE_MEASURES:
             return rows[["account", "age"]].assign(n=1.0 if name == "events" else rows[name])
-        names = self.log.codes(listed_events(name, self.settings))
-        return self.by_event[self.by_event["event"].isin(names)]
+        return self.listed(name)
 
 
 def listed_events(measure: str, settings: Settings) -> tuple[str, ...]:

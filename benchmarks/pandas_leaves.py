@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.pandas_frames import Known, Log
+from benchmarks.pandas_frames import USE_MEASURES, VALUES, Known, Log, listed_events
 from features.algebra import (
     RING_DAYS,
     SPAN,
@@ -52,11 +52,6 @@ class Leaves:
         """The same weekdays of a year before."""
         return self.known(self.log, self.settings, self.day, SPAN, YEAR_BACK)
 
-    @cached_property
-    def ever(self) -> Known:
-        """Everything known."""
-        return self.known(self.log, self.settings, self.day, EVER)
-
     def value(self, leaf: Expression, limit: np.ndarray | None = None) -> np.ndarray:
         """A leaf; `limit` is what a DaysOver is held against.
 
@@ -66,7 +61,7 @@ class Leaves:
             case Sum(measure, window):
                 return self._filled(_total(self._daily(measure, window), window), 0.0)
             case Total(measure):
-                daily = self.ever.measure(measure)
+                daily = self._ever(measure)
                 return self._filled(daily.groupby("account")["n"].sum(), 0.0)
             case DaysSince(measure):
                 daily = self._present(measure, RING_DAYS)
@@ -119,6 +114,13 @@ class Leaves:
         if (known, measure) not in self._measures:
             self._measures[known, measure] = getattr(self, known).measure(measure)
         return self._measures[known, measure]
+
+    def _ever(self, measure: str) -> pd.DataFrame:
+        """A measure on all days before the date."""
+        log = self.log
+        if measure not in USE_MEASURES:
+            log = log.only(listed_events(VALUES.get(measure, measure), self.settings))
+        return self.known(log, self.settings, self.day, EVER).measure(measure)
 
     def _rows(self, key: str) -> tuple[pd.DataFrame, str]:
         """The daily rows of a key, and the column that holds it."""

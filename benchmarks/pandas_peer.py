@@ -73,7 +73,9 @@ class Peer:
         self.settings = settings
         self.known = Known if tuned else PlainKnown
         self.records = read_records(workspace)
-        self.log = read_log(workspace, self.records["accounts"]["account_id"], ordered=tuned)
+        self.log = read_log(
+            workspace, settings, self.records["accounts"]["account_id"], ordered=tuned
+        )
         self.steps = self.log.only(m.event for m in settings.milestones)
         self.features = catalogue(settings).features
 
@@ -123,9 +125,9 @@ class Date:
                 return self._among_peers(e, self.value(of), list(among))
         if not list(e.parts()):
             return self.leaves.value(e)
-        return self._combined(e)
+        return np.asarray(self._combined(e))
 
-    def _combined(self, e: a.Expression) -> Values:
+    def _combined(self, e: a.Expression) -> Any:
         parts = np.array([self.value(part) for part in e.parts()])
         match e:
             case a.Ratio(times=times):
@@ -147,7 +149,7 @@ class Date:
                 plan = self.facts["plan"].to_numpy()
                 return np.select([plan == p for p in plans], list(parts), np.nan)
             case a.DaysToReach(days=days):
-                return _days_to_reach(*parts, days)
+                return _days_to_reach(parts[0], parts[1], parts[2], days)
         raise KeyError(f"{e!r} is no combination that this peer knows")
 
     def _among_peers(self, e: a.Expression, values: Values, among: list[str]) -> Values:

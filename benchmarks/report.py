@@ -14,7 +14,15 @@ README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COLUMNS = ("events", "step", "CPU s", "wall s", "peak MB", "× scan", "pandas ÷ it",
            "tuned ÷ it", "rows/s")  # fmt: skip
-SCAN, PLAIN, TUNED = "scan, 4 columns", "pandas, plain *", "pandas, tuned *"
+WHOLE, SCAN, PLAIN, TUNED = "whole job", "scan, 4 columns", "pandas, plain *", "pandas, tuned *"
+
+
+FLOOR = {
+    "scan": SCAN,
+    "by account, day": "group by account, day",
+    "by account, day, event": "group by account, day, event",
+}
+"""The queries of `benchmarks.floor` and their lines."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,9 @@ def growth(runs: list[Run]) -> str:
 
 def notes(runs: list[Run]) -> str:
     """What the starred lines leave out."""
-    said = runs[-1].steps[TUNED].said
-    ours = runs[-1].steps["whole job"].said
+    if TUNED not in runs[-1].steps:
+        return ""
+    said, ours = runs[-1].steps[TUNED].said, runs[-1].steps[WHOLE].said
     return (
         f"\\* Extrapolated: measured on {said['dates']} of {said['of']} dates; reading (and, when "
         f"tuned, sorting) the events counted once. Pandas computes {said['features']} of the "
@@ -82,10 +91,11 @@ def write(text: str) -> None:
 
 def _line(run: Run, name: str, step: Measured) -> str:
     rows = step.said.get("rows")
+    job = step if name.startswith(WHOLE) else None
     cells = (
         f"{run.events:,}", name, _short(step.cpu), _short(step.wall), f"{step.peak:,.0f}",
-        _over(step, run.steps.get(SCAN)), _over(run.steps.get(PLAIN), step),
-        _over(run.steps.get(TUNED), step),
+        _over(step, run.steps.get(SCAN)), _over(run.steps.get(PLAIN), job),
+        _over(run.steps.get(TUNED), job),
         f"{rows / step.wall:,.0f}" if rows and step.wall else "",
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |"

@@ -50,9 +50,9 @@ def whole(
     return whole_step(Workspace(Path(root)), settings, Size(**size), name, tonight=tonight)
 
 
-def ingest(root: str, name: str = "tonight", memory: str = ROOMY) -> Work:
-    """One more day into a copy of a built workspace."""
-    return ingest_step(Workspace(Path(root)), settings_for(measure.THREADS, memory), name)
+def ingest(root: str, memory: str = ROOMY) -> Work:
+    """One more day into a workspace that was built."""
+    return ingest_step(Workspace(Path(root)), settings_for(measure.THREADS, memory))
 
 
 def again(root: str, size: dict[str, int], memory: str = ROOMY) -> Work:
@@ -73,7 +73,7 @@ def pandas(root: str, size: dict[str, int], dates: int, out: str, tuned: bool) -
 
 def compare(ours: str, theirs: str) -> Work:
     """Two feature tables, cell by cell."""
-    return lambda: agreement(Path(ours), Path(theirs))
+    return lambda: agreement(Workspace(Path(ours)), Path(theirs))
 
 
 STEPS: dict[str, Callable[..., Work]] = {

@@ -78,18 +78,20 @@ def _population(size: Size) -> tuple[pd.DataFrame, People]:
 
 
 def _users(people: People, size: Size) -> pd.DataFrame:
+    """A row for each user who joins, in the order of `people`; then one for each who left."""
     rng = np.random.default_rng([size.seed, 1_000_002])
     n = len(people.account)
-    left = np.where(people.last < size.days, people.last.astype(float), np.nan)
-    return pd.DataFrame(
+    joined = pd.DataFrame(
         {
             "user_id": _names("u", n),
             "account_id": _names("a", size.accounts)[people.account],
             "created_at": _moments(people.first - 0.5),
-            "left_at": _moments(left),
             "role": rng.choice(["member", "admin", "owner"], n, p=[0.8, 0.15, 0.05]),
         }
     )
+    gone = (people.last < size.days) & (people.first < people.last)
+    left = joined[gone].assign(left_at=_moments(people.last[gone]))
+    return pd.concat([joined, left.assign(known_at=left["left_at"])], ignore_index=True)
 
 
 def _commerce(accounts: pd.DataFrame, people: People, size: Size) -> pd.DataFrame:
@@ -110,12 +112,20 @@ def _append(workspace: Workspace, name: str, rows: pd.DataFrame) -> None:
     """Store rows of a table other than events; what a row leaves out is as the contract says."""
     table = CONTRACT[name]
     whole = rows.reindex(columns=[c.name for c in table.columns])
-    if whole["known_at"].isna().all():
-        whole["known_at"] = whole[table.time]
+    told = pd.to_datetime(whole["known_at"], utc=True)
+    whole["known_at"] = told.where(told.notna(), whole[table.time])
     whole["row_id"] = [f"{name}-{n}" for n in range(len(whole))]
     whole["source"] = "simulated"
-    arrow = pa.Table.from_pandas(whole, schema=lake.table_schema(name), preserve_index=False)
-    lake.append_rows(workspace, name, arrow)
+    schema = lake.table_schema(name)
+    columns = [_column(whole[field.name], field.type) for field in schema]
+    lake.append_rows(workspace, name, pa.Table.from_arrays(columns, schema=schema))
+
+
+def _column(values: pd.Series, kind: pa.DataType) -> pa.Array:
+    if kind == TIME:
+        moments = pd.to_datetime(values, utc=True).dt.tz_convert(None).to_numpy()
+        return pa.array(moments.astype("datetime64[us]"), from_pandas=True).cast(TIME)
+    return pa.array(values, kind, from_pandas=True)
 
 
 def _write_events(
@@ -131,7 +141,8 @@ def _write_events(
     folder = workspace.tmp / "world"
     writers: dict[str, lake.PartWriter] = {}
     schema = pa.schema([f for f in lake.table_schema("events") if f.name != lake.MONTH])
-    tonight, first = [], 0
+    tonight: list[pd.DataFrame] = []
+    first = 0
     days = daily_events(people, size.days + 1, START.weekday(), START_US, size.seed)
     for month, batch in _batches(days, tonight, end_us):
         if month not in writers:
@@ -209,7 +220,7 @@ def _names(letter: str, n: int) -> np.ndarray:
 
 
 def _whole(days: Any) -> np.ndarray:
-    return np.floor(days).astype("int64")
+    return np.asarray(np.floor(days), dtype="int64")
 
 
 def _moments(days: Any) -> pd.DatetimeIndex:

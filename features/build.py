@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from features.catalog import catalogue
 from features.declare import Feature
 from features.engine import Engine, engine_of
 from features.facts import CONTEXT
+from features.faults import check_finite, located
 from features.leaves import column
-from features.peers import Compared, comparisons, peer_ranks, peer_values
+from features.peers import comparisons, peer_ranks, peer_values
 from features.points import blocks, chunks, observed_points, with_peers
 from features.progress import Progress, silent
 from features.session import Session
@@ -100,14 +102,16 @@ def _block(
 ) -> Iterator[pa.Table]:
     """The rows of some days: all that accounts show by themselves, then their place among peers."""
     compared = [e for f in features for e in comparisons(f.expression)]
-    for chunk, both in _passes(panel):
-        _compute(session, features, compared, chunk, both)
     engine = session.engine
+    for chunk, both in _passes(panel):
+        with located(features, chunk, partial(_alone, session)):
+            _compute(session, features, schema, chunk, both)
     rows = engine.table("rows")
     ranks = engine.keep(peer_ranks(engine.table("panel"), rows.select(*POINT), compared))
     observed = panel.loc[panel["observed"], POINT]
     for chunk in chunks(observed, CHUNK_POINTS):
-        yield _finished(engine, features, rows.join(ranks, POINT), chunk, schema)
+        finished = _finished(engine, features, rows.join(ranks, POINT), chunk, schema)
+        yield check_finite(finished, features)
 
 
 def _passes(panel: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, bool]]:
@@ -124,12 +128,13 @@ def _passes(panel: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, bool]]:
 def _compute(
     session: Session,
     features: Sequence[Feature],
-    compared: list[Compared],
+    schema: pa.Schema,
     chunk: pd.DataFrame,
     both: bool,
 ) -> None:
     """Add a chunk's numbers to the table `panel`, and its observations' features to `rows`."""
     engine, every = session.engine, [f.expression for f in features]
+    compared = [e for whole in every for e in comparisons(whole)]
     observed = chunk.loc[chunk["observed"], POINT]
     if both:
         parts = session.parts(chunk[POINT], every)
@@ -139,18 +144,29 @@ def _compute(
             if len(observed) == len(chunk)
             else parts.semi_join(engine.register(observed), POINT)
         )
-        engine.add("rows", _known(features, mine))
+        engine.add("rows", _known(features, mine, schema))
     else:
         standing = session.standing(chunk[POINT], [e.of for e in compared])
         engine.add("panel", peer_values(standing, compared))
         if len(observed):
-            engine.add("rows", _known(features, session.parts(observed, every)))
+            engine.add("rows", _known(features, session.parts(observed, every), schema))
     engine.forget()
 
 
-def _known(features: Sequence[Feature], parts: ibis.Table) -> ibis.Table:
+def _alone(session: Session, feature: Feature, points: pd.DataFrame) -> None:
+    """Compute one feature, or what is compared in it, and keep nothing of it."""
+    inner = [e.of for e in comparisons(feature.expression)] or [feature.expression]
+    try:
+        parts = session.parts(points[POINT], inner)
+        columns = {f"part_{i}": compile_expression(e, parts) for i, e in enumerate(inner)}
+        session.engine.to_arrow(parts.select(**columns))
+    finally:
+        session.engine.forget()
+
+
+def _known(features: Sequence[Feature], parts: ibis.Table, schema: pa.Schema) -> ibis.Table:
     """Context, features that need no peers, and for the others what they are made of besides."""
-    own = {f.name: _stored(f, parts) for f in features if not comparisons(f.expression)}
+    own = {f.name: _stored(f, parts, schema) for f in features if not comparisons(f.expression)}
     columns = {c: parts[c] for c in CONTEXT}
     beside = _beside(features, parts)
     return parts.select(*POINT, **columns, **own, **beside)
@@ -163,9 +179,10 @@ def _beside(features: Sequence[Feature], parts: ibis.Table) -> dict[str, Any]:
     return {f"leaf__{column(e)}": parts[column(e)] for e in leaves}
 
 
-def _stored(feature: Feature, table: ibis.Table) -> Any:
-    value = compile_expression(feature.expression, table)
-    return value.cast("string") if feature.categorical else value.cast("float64")
+def _stored(feature: Feature, table: ibis.Table, schema: pa.Schema) -> Any:
+    """A feature's value in the type of its column."""
+    kind = ibis.Schema.from_pyarrow(pa.schema([schema.field(feature.name)]))[feature.name]
+    return compile_expression(feature.expression, table).cast(kind)
 
 
 def _finished(
@@ -180,7 +197,7 @@ def _finished(
     mine = rows.filter((rows.account_id >= low) & (rows.account_id <= high))
     leaves = {c.removeprefix("leaf__"): mine[c] for c in mine.columns if c.startswith("leaf__")}
     known = mine.mutate(**leaves)
-    ranked = {f.name: _stored(f, known) for f in features if comparisons(f.expression)}
+    ranked = {f.name: _stored(f, known, schema) for f in features if comparisons(f.expression)}
     as_of = ibis.literal(date(1970, 1, 1)) + mine.as_of_day.as_interval("D")
     dated = known.mutate(as_of=as_of, **ranked).select(*schema.names)
     return engine.to_arrow(dated.order_by(["account_id", "as_of"])).cast(schema)

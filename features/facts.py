@@ -9,12 +9,11 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
-from ibis import _
 
 from features.algebra import SPAN
 from features.journey_facts import milestones
-from features.known import beside, newest, visible
-from features.people_facts import NEAR, days_near_seats, joined, people
+from features.known import at_points, beside, moments, newest, unchanged_since, visible
+from features.people_facts import NEAR, people
 from features.rollups import DAY_US
 from features.settings import Settings
 from features.subscription_facts import commercial, plan_rank
@@ -53,9 +52,8 @@ def facts(points: ibis.Table, records: Records, settings: Settings) -> ibis.Tabl
     bought = commercial(points, records.subscriptions, settings)
     parts = [
         _profile(points, records.accounts),
-        people(points, records.users, settings),
+        people(_with_seats(points, bought), records.users, settings),
         bought,
-        days_near_seats(bought, records.users),
         milestones(points, records.account_event_day, settings),
     ]
     return _completed(beside(points, parts), settings)
@@ -64,7 +62,8 @@ def facts(points: ibis.Table, records: Records, settings: Settings) -> ibis.Tabl
 def populations(points: ibis.Table, records: Records, settings: Settings) -> ibis.Table:
     """The facts by which peers are chosen: population, plan_name and size_band, one row a point."""
     bought = commercial(points, records.subscriptions, settings)
-    table = beside(points, [bought, joined(points, records.users)])
+    present = people(_with_seats(points, bought), records.users, settings)
+    table = beside(points, [bought, present])
     return table.select(
         *POINT,
         population=_population(table),
@@ -73,14 +72,17 @@ def populations(points: ibis.Table, records: Records, settings: Settings) -> ibi
     )
 
 
+def _with_seats(points: ibis.Table, bought: ibis.Table) -> ibis.Table:
+    return beside(points, [bought.select(*POINT, "seats")])
+
+
 def _profile(points: ibis.Table, accounts: ibis.Table) -> ibis.Table:
-    rows = newest(visible(points, accounts, "created_at"), POINT)
-    return rows.select(
-        *POINT, "industry", "country", "channel", "employees",
-        is_internal=_.is_internal.fill_null(False),
-        created_day=(_.begins_us // DAY_US).cast("int64"),
-        age_days=(_.midnight - _.begins_us).cast("float64") / DAY_US,
-    )  # fmt: skip
+    since = unchanged_since(points, accounts, "created_at")
+    rows = newest(visible(moments(since), accounts, "created_at"), POINT)
+    known = rows.select(
+        *POINT, "industry", "country", "channel", "employees", "is_internal", "begins_us"
+    )
+    return at_points(since, known)
 
 
 def _population(t: ibis.Table) -> Any:
@@ -121,6 +123,7 @@ def _completed(t: ibis.Table, settings: Settings) -> ibis.Table:
         plan_rank=plan_rank(plan, settings).cast("float64"),
         mrr=mrr,
         mrr_now=mrr,
+        age_days=_age_days(t, midnight),
         is_internal=t.is_internal.fill_null(False),
         cancel_announced=t.cancel_announced.fill_null(False),
         in_trial=t.in_trial.fill_null(0.0),
@@ -137,10 +140,14 @@ def _completed(t: ibis.Table, settings: Settings) -> ibis.Table:
     )
 
 
+def _age_days(t: ibis.Table, midnight: Any) -> Any:
+    return (midnight - t.begins_us).cast("float64") / DAY_US
+
+
 def _days_in_state(t: ibis.Table, midnight: Any) -> Any:
     """Since the main subscription came into its status; else since the last one ended."""
     since_us = ibis.coalesce(t.main_began_us, t.ended_us)
-    return ibis.coalesce((midnight - since_us).cast("float64") / DAY_US, t.age_days)
+    return ibis.coalesce((midnight - since_us).cast("float64") / DAY_US, _age_days(t, midnight))
 
 
 def _seats_days_over(t: ibis.Table) -> Any:
@@ -154,7 +161,7 @@ def _seats_days_over(t: ibis.Table) -> Any:
 
 def _journeys(t: ibis.Table, settings: Settings) -> dict[str, Any]:
     days_to = {
-        f"days_to_{m.name}": (t[f"reached_{m.name}"] - t.created_day).cast("float64")
+        f"days_to_{m.name}": (t[f"reached_{m.name}"] - t.begins_us // DAY_US).cast("float64")
         for m in settings.milestones
     }
     steps = {f"steps_{j.name}": t[f"steps_{j.name}"].fill_null(0.0) for j in settings.journeys}

@@ -127,20 +127,19 @@ def unresolved(workspace: Workspace, *, memory: str = "512MB") -> dict[str, int]
     files = lake.table_files(workspace, "events")
     if not files:
         return {}
-    told = read_links(workspace)
     temporary = str(workspace.tmp / "duckdb")
     con = ibis.duckdb.connect(threads=2, memory_limit=memory, temp_directory=temporary)
     try:
-        return _unplaced(con.read_parquet(files), told)
+        nameless = con.read_parquet(files).filter(_.account_id.isnull())
+        counts = _by_source(nameless)
+        if not counts:
+            return {}
+        now = assigned(nameless, read_links(workspace), complete=False).filter(_.until_us == NEVER)
+        placed = _by_source(now)
     finally:
         con.disconnect()
-
-
-def _unplaced(events: ibis.Table, told: Links) -> dict[str, int]:
-    nameless = events.filter(_.account_id.isnull())
-    placed = _by_source(assigned(nameless, told, complete=False).filter(_.until_us == NEVER))
-    left = {source: n - placed.get(source, 0) for source, n in _by_source(nameless).items()}
-    return {source: n for source, n in sorted(left.items()) if n}
+    left = {source: n - placed.get(source, 0) for source, n in sorted(counts.items())}
+    return {source: n for source, n in left.items() if n}
 
 
 def _by_source(events: ibis.Table) -> dict[str, int]:

@@ -4,6 +4,7 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
+from features.known import NEVER_DAY
 from features.settings import Settings
 from features.windows import POINT
 
@@ -48,7 +49,3 @@ def reached_milestones(by_event: ibis.Table, settings: Settings) -> ibis.Table:
         first_day=turns.visible_from.min().over(group_by=keys) - 1,
     ).filter(_.reached)
     return spans.select(*keys, "visible_from", "until_day", "first_day")
-
-
-NEVER_DAY = 10_000_000
-"""A day after every day."""

@@ -1,5 +1,6 @@
-"""Which rows of a contract table an observation may see."""
+"""Which rows of a contract table an observation may see, and on which days that changes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import ibis
@@ -8,6 +9,9 @@ from ibis import _
 from features.instants import microseconds
 from features.rollups import DAY_US
 from features.windows import POINT
+
+NEVER_DAY = 10_000_000
+"""A day after every day."""
 
 
 def visible(points: ibis.Table, rows: ibis.Table, time: str) -> ibis.Table:
@@ -41,3 +45,39 @@ def beside(points: ibis.Table, parts: list[ibis.Table]) -> ibis.Table:
     for part in parts:
         table = table.left_join(part, POINT).drop([f"{c}_right" for c in POINT])
     return table
+
+
+def unchanged_since(
+    points: ibis.Table, rows: ibis.Table, time: str, more: Sequence[Any] = ()
+) -> ibis.Table:
+    """The latest day, up to each point, on which what its account's rows say changed: `since`.
+
+    Records change on few days, so what follows from them is worked out for those `moments` and
+    holds for all points until the next. `more`: further instants (microseconds) after which
+    something changes. Points before the first change have no row.
+    """
+    began, known = microseconds(rows[time]), (rows.known_us, rows.until_us)
+    days = [_after(us) for us in (began, *more)] + [_after(us - 1) for us in known]
+    dated = [rows.select("account_id", since=day) for day in days]
+    changes = ibis.union(*dated).filter(_.since.notnull()).distinct()
+    following = ibis.window(group_by="account_id", order_by="since")
+    spans = changes.mutate(next=changes.since.lead().over(following))
+    joined = points.select(*POINT).join(spans, "account_id")
+    inside = (joined.since <= joined.as_of_day) & (joined.as_of_day < joined.next).fill_null(True)
+    return joined.filter(inside).select(*POINT, "since")
+
+
+def _after(us: Any) -> Any:
+    """The day of the first midnight after an instant."""
+    return (us // DAY_US + 1).cast("int64")
+
+
+def moments(since: ibis.Table) -> ibis.Table:
+    """The days on which something changed, as points."""
+    return since.select("account_id", as_of_day=_.since).distinct()
+
+
+def at_points(since: ibis.Table, table: ibis.Table) -> ibis.Table:
+    """What holds at moments, for the points that it holds for until the next."""
+    dated = table.rename(since="as_of_day")
+    return since.join(dated, ["account_id", "since"]).drop("since")

@@ -69,7 +69,7 @@ def leaves(
         *_key_tables(found, points, _users(rollups), stage),
         *_key_tables(found, points, _events(found, rollups, events_of), stage),
     ):
-        joined = joined.left_join(stage(table), POINT).drop([f"{c}_right" for c in POINT])
+        joined = joined.left_join(table, POINT).drop([f"{c}_right" for c in POINT])
     return joined
 
 
@@ -97,11 +97,14 @@ def _account_tables(
     for far in (False, True):  # windows a year back are few: not worth spreading every measure
         mine = {e: w for e, w in wanted.items() if (w.reach > RING_DAYS) is far}
         if mine:
-            tables.append(_measures(mine, windowed(rollup, points, mine.values())))
+            tables += _measures(mine, stage(windowed(rollup, points, mine.values())), stage)
     if total := [e for e in found if isinstance(e, Total)]:
         sums = totals(rollups.ever, points, {e.measure for e in total})
-        tables.append(sums.select(*POINT, **{column(e): sums[e.measure] for e in total}))
-    return tables + [days.days_over(e, column(e), facts, rollup, stage) for e in over]
+        tables.append(stage(sums.select(*POINT, **{column(e): sums[e.measure] for e in total})))
+    for e in over:  # the first days of the span look back further than the ring with long limits
+        daily = rollup if SPAN + e.days <= RING_DAYS else rollups.ever
+        tables.append(stage(days.days_over(e, column(e), facts, daily, stage)))
+    return tables
 
 
 def _measured(leaf: Expression) -> Windowed | None:
@@ -116,17 +119,23 @@ def _measured(leaf: Expression) -> Windowed | None:
     return None
 
 
-def _measures(wanted: Mapping[Expression, Windowed], table: ibis.Table) -> ibis.Table:
-    """The leaves as columns, from their windows."""
+def _measures(
+    wanted: Mapping[Expression, Windowed], table: ibis.Table, stage: Stage
+) -> list[ibis.Table]:
+    """The leaves as columns, from their windows; runs of days apart, for they take some steps."""
     columns: dict[str, Any] = {}
     for leaf, window in wanted.items():
         value = table[window.name]
         columns[column(leaf)] = table.as_of_day - value if isinstance(leaf, DaysSince) else value
-    named = table.select(*POINT, **columns)
-    for leaf in wanted:
-        if isinstance(leaf, Runs):
-            named = days.measured(named, leaf, column(leaf))
-    return named
+    runs = {column(leaf): leaf for leaf in wanted if isinstance(leaf, Runs)}
+    plain = {name: value for name, value in columns.items() if name not in runs}
+    tables = [table.select(*POINT, **plain)]
+    if runs:
+        sets = table.select(*POINT, **{name: columns[name] for name in runs})
+        for name, leaf in runs.items():
+            sets = days.measured(sets, leaf, name)
+        tables.append(stage(sets))
+    return tables
 
 
 @dataclass(frozen=True)
@@ -202,7 +211,7 @@ def _key_tables(
         for which in busiest
     ]  # fmt: skip
     reduced = {column(e): _reduced(e, per_key, keys) for e in plain}
-    return [per_key.group_by(POINT).agg(**reduced), *tables] if plain else tables
+    return [stage(per_key.group_by(POINT).agg(**reduced)), *tables] if plain else tables
 
 
 def _own_key(leaf: Expression) -> str:
@@ -245,7 +254,7 @@ def _of_busiest(
     first = level.group_by(POINT).agg(**{keys.by: level[keys.by].min()})
     one = level.join(first, [*POINT, keys.by])
     columns = {column(e): _about(e, one, keys) for e in mine}
-    return one.select(*POINT, **columns)
+    return stage(one.select(*POINT, **columns))
 
 
 def _about(leaf: Busiest, one: ibis.Table, keys: Keys) -> Any:

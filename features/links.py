@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.instants import LONG_AGO, NEVER
-from features.merges import Merge, standings
+from features.successors import Merge, standings
 from features.timelines import Held, Start, Stay, by_start, by_stay
 
 SPANS = ("from_us", "to_us", "known_us", "until_us")

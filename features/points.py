@@ -56,6 +56,13 @@ def known_days(workspace: Workspace) -> pd.DataFrame:
     return known[["account_id", "first"]].assign(end=end)
 
 
+def known_points(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
+    """Of (account_id, as_of) pairs, those of accounts that are known on the day."""
+    days = points.merge(known_days(workspace), on="account_id")
+    number = days["as_of"].to_numpy().astype("datetime64[D]").astype("int64")
+    return days.loc[(days["first"] <= number) & (number < days["end"]), ["account_id", "as_of"]]
+
+
 def _morning(moments: "pd.Series[int]") -> "pd.Series[int]":
     """The first day whose midnight is not before each instant."""
     return -((-moments) // DAY_US)

@@ -6,6 +6,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 TABLES = ("events", "accounts", "users", "subscriptions", "identities")
+TableName = Literal["events", "accounts", "users", "subscriptions", "identities"]
+GROUPED = ("amplitude", "mixpanel", "posthog")
+"""Vendors whose customers may group users in several ways."""
 OUTCOMES = ("pql", "upgrade", "churn")
 
 
@@ -68,17 +71,60 @@ class Lookup(Section):
 
 
 class Source(Section):
-    """One mapped file (or glob of files) and how its columns become a table of the contract."""
+    """One file (or glob of files), mapped to a table of the contract or exported by a vendor.
+
+    A mapped source says `table` and `columns`. `once`: an expression; of rows for which it is equal
+    only the first known is kept. `optional`: columns that a file may lack, which are then empty.
+    A vendor's export feeds several tables, each a source of its own (`name`_events and so on):
+    those in `take`. `group_type`: which of the vendor's kinds of groups is an account; without it
+    the vendor does not tell accounts.
+    """
 
     name: Name
-    table: Literal["events", "accounts", "users", "subscriptions", "identities"]
     path: str
+    table: TableName | None = None
+    columns: dict[str, str] = {}
+    vendor: Literal["segment", "rudderstack", "amplitude", "mixpanel", "posthog"] | None = None
+    group_type: str | None = Field(default=None, pattern=r"^[\w $.:/-]+$")
+    take: tuple[Literal["events", "users", "accounts", "identities"], ...] = Field(
+        default=("events", "users", "accounts", "identities"), min_length=1
+    )
     format: Literal["csv", "jsonl", "parquet"] | None = None
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     zone: Zone | None = None
     where: str | None = None
+    once: str | None = None
+    optional: tuple[str, ...] = ()
     lookup: Lookup | None = None
-    columns: dict[str, str]
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Table → the name of the source that feeds it."""
+        if self.vendor is None:
+            return {str(self.table): self.name}
+        ungrouped = self.vendor in GROUPED and self.group_type is None
+        left_out = ("users", "accounts") if ungrouped else ()
+        return {table: f"{self.name}_{table}" for table in self.take if table not in left_out}
+
+    @model_validator(mode="after")
+    def _mapped_or_exported(self) -> Self:
+        said = self.model_fields_set
+        mapping = {"table", "columns", "once", "optional", "lookup"} & said
+        if self.vendor is None:
+            if missing := [key for key in ("table", "columns") if key not in said]:
+                raise ValueError(f"source '{self.name}' without {' and without '.join(missing)}; "
+                                 "say both, or the vendor whose export it is")  # fmt: skip
+            if strange := {"group_type", "take"} & said:
+                raise ValueError(f"{strange.pop()} in source '{self.name}', which has no vendor")
+        elif mapping:
+            raise ValueError(f"source '{self.name}' has a vendor, which maps it; "
+                             f"leave out {', '.join(sorted(mapping))}")  # fmt: skip
+        if self.vendor and self.group_type and self.vendor not in GROUPED:
+            raise ValueError(f"group_type in source '{self.name}': {self.vendor} has one kind of "
+                             "group; leave it out")  # fmt: skip
+        if self.table == "events" and self.once:
+            raise ValueError(f"once in source '{self.name}' of events; map message_id instead")
+        return self
 
 
 class Events(Section):
@@ -304,7 +350,7 @@ class Settings(Section):
         if not self.sources:
             raise ValueError("sources is empty; name at least one source")
         for key, names in {
-            "sources": [s.name for s in self.sources],
+            "sources": [name for s in self.sources for name in {s.name, *s.parts.values()}],
             "milestones": [m.name for m in self.milestones],
             "journeys": [j.name for j in self.journeys],
         }.items():

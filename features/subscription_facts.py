@@ -6,7 +6,7 @@ import ibis
 from ibis import _
 
 from features.instants import microseconds
-from features.known import beside, first, visible
+from features.known import at_points, beside, first, moments, unchanged_since, visible
 from features.rollups import DAY_US
 from features.settings import Settings
 from features.windows import POINT
@@ -16,6 +16,14 @@ SUBSCRIPTION = [*POINT, "subscription_id"]
 
 def commercial(points: ibis.Table, subscriptions: ibis.Table, settings: Settings) -> ibis.Table:
     """The account's plan, revenue and dates, from the state of each of its subscriptions."""
+    since = unchanged_since(
+        points, subscriptions, "effective_at", [_lapse_us(subscriptions, settings)]
+    )
+    return at_points(since, _at_moments(moments(since), subscriptions, settings))
+
+
+def _at_moments(points: ibis.Table, subscriptions: ibis.Table, settings: Settings) -> ibis.Table:
+    """The same on days on which something changed."""
     states = _states(points, subscriptions, settings)
     running = states.filter(states.running)
     order = [ibis.desc(_.rank.fill_null(-1)), ibis.desc("mrr"), _.subscription_id]
@@ -95,10 +103,15 @@ def plan_rank(plan: Any, settings: Settings) -> Any:
 
 
 def _lapsed(states: ibis.Table, settings: Settings) -> Any:
-    days = settings.subscriptions.lapse_after_days
-    if days is None:
+    if settings.subscriptions.lapse_after_days is None:
         return ibis.literal(False)
-    return (states.term_us + days * DAY_US < states.midnight).fill_null(False)
+    return (_lapse_us(states, settings) < states.midnight).fill_null(False)
+
+
+def _lapse_us(rows: ibis.Table, settings: Settings) -> Any:
+    """When a term that nobody renewed is over."""
+    days = settings.subscriptions.lapse_after_days or 0
+    return microseconds(rows.term_end) + days * DAY_US
 
 
 def _announced(points: ibis.Table, subscriptions: ibis.Table) -> ibis.Table:

@@ -1,20 +1,32 @@
 """Which account goes on with what another had, once it is known that the two were merged."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from features import lake
+from features.instants import LONG_AGO, NEVER
 from features.workspace import Workspace
 
 
 class Merge(NamedTuple):
-    """From `known_at` on, `account` goes on as `into`."""
+    """From `known_at` on (a timestamp, or an instant), `account` goes on as `into`."""
 
-    known_at: pd.Timestamp
+    known_at: Any
     account: str
     into: str
+
+
+class Standing(NamedTuple):
+    """As known in [known_us, until_us), what is said of `account` is said of `into`."""
+
+    account: str
+    into: str
+    known_us: int
+    until_us: int
 
 
 def read_merges(workspace: Workspace) -> list[Merge]:
@@ -35,7 +47,11 @@ def goes_on_as(account: str, merges: Iterable[Merge], at: pd.Timestamp) -> str:
     >>> goes_on_as("a", chain, day), goes_on_as("a", chain, day + pd.Timedelta(days=9))
     ('b', 'c')
     """
-    onward = {m.account: m.into for m in merges if m.known_at <= at}
+    return _end(account, {m.account: m.into for m in merges if m.known_at <= at})
+
+
+def _end(account: str, onward: Mapping[str, str]) -> str:
+    """Where the merges lead."""
     passed = {account}
     while (into := onward.get(account)) is not None and into not in passed:
         passed.add(into)
@@ -60,3 +76,43 @@ def families(merges: Sequence[Merge]) -> dict[str, str]:
     for merge in merges:
         above[head(merge.account)] = head(merge.into)
     return {account: head(account) for account in sorted(above)}
+
+
+def standings(merges: Iterable[Merge]) -> Iterator[Standing]:
+    """What each merged account went on as, from before its first merge on.
+
+    The rules are those of `goes_on_as`; `known_at` are instants.
+
+    >>> for s in standings([Merge(5, "a", "b"), Merge(9, "b", "c")]):
+    ...     if s.known_us > 0: print(s.account, s.into, s.known_us)
+    a b 5
+    a c 9
+    b c 9
+    """
+    onward: dict[str, str] = {}
+    behind: dict[str, set[str]] = defaultdict(set)
+    told: dict[str, list[tuple[int, str]]] = {}
+    for known, news in groupby(sorted(merges), key=lambda merge: merge.known_at):
+        changed = set()
+        for merge in news:
+            behind[onward.get(merge.account, merge.into)].discard(merge.account)
+            onward[merge.account] = merge.into
+            behind[merge.into].add(merge.account)
+            changed.add(merge.account)
+        for account in _with_all_behind(changed, behind):
+            history = told.setdefault(account, [(LONG_AGO, account)])
+            if history[-1][1] != (end := _end(account, onward)):
+                history.append((known, end))
+    for account, history in told.items():
+        until = [known for known, _ in history[1:]] + [NEVER]
+        for (known, into), to in zip(history, until, strict=True):
+            yield Standing(account, into, known, to)
+
+
+def _with_all_behind(accounts: set[str], behind: Mapping[str, set[str]]) -> set[str]:
+    found, ahead = set(accounts), list(accounts)
+    while ahead:
+        new = behind.get(ahead.pop(), set()) - found
+        found |= new
+        ahead += new
+    return found

@@ -90,13 +90,16 @@ def read_manifest(workspace: Workspace) -> Manifest:
     )
 
 
-def read_features(workspace: Workspace) -> pa.Table:
-    """The whole table, its pages checked; raises NotReadyError before the first build."""
+def read_features(workspace: Workspace, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table (or some columns), its pages checked; NotReadyError before the first build."""
     held = read_manifest(workspace)
     if not held.months:
         raise NotReadyError("a workspace without a feature table", do="Run `goldpan build` first.")
     files = [workspace.features / name for _, name in sorted(held.months.items())]
-    return pa.concat_tables(pq.read_table(f, page_checksum_verification=True) for f in files)
+    names = None if columns is None else list(columns)
+    return pa.concat_tables(
+        pq.read_table(f, columns=names, page_checksum_verification=True) for f in files
+    )
 
 
 def check_current(workspace: Workspace, settings: Settings) -> None:

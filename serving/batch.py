@@ -22,6 +22,7 @@ from features import history, lake
 from features.build import build
 from features.catalog import catalogue
 from features.errors import InputError
+from features.points import known_days
 from features.progress import Progress, silent
 from features.provenance import in_words, meaning, other_parts
 from features.settings import Settings
@@ -150,12 +151,15 @@ def at_risk(snapshot: Path, top: int = 5) -> list[AtRisk]:
 
 
 def living(workspace: Workspace, day: date) -> dict[str, str | None]:
-    """Account id → name, of the accounts that had signed up, and were known, by that midnight."""
+    """Account id → name, of the accounts that were known by that midnight and not merged away."""
     accounts = lake.read_table(workspace, "accounts")
     midnight = pa.scalar(datetime.combine(day, time(), UTC), pa.timestamp("us", tz="UTC"))
-    created = pc.less(accounts["created_at"], midnight)
     known = pc.less_equal(accounts["known_at"], midnight)
-    rows = accounts.filter(pc.and_(created, known)).sort_by("known_at")
+    number = (day - date(1970, 1, 1)).days
+    spans = known_days(workspace)
+    there = spans.loc[(spans["first"] <= number) & (number < spans["end"]), "account_id"]
+    mine = pc.is_in(accounts["account_id"], pa.array(there, pa.string()))
+    rows = accounts.filter(pc.and_(mine, known)).sort_by("known_at")
     if rows.num_rows == 0:
         raise InputError(
             f"no account that existed before {day}", do="Choose a later day with --as-of."

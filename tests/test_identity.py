@@ -6,9 +6,11 @@ from typing import Any
 import ibis
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import goldpan
 from features import lake
 from features.identity import (
     Links,
@@ -21,6 +23,7 @@ from features.identity import (
     unresolved,
 )
 from features.workspace import Workspace
+from serving.batch import living
 from tests.identity_reference import Row, final, owner
 
 START = datetime(2024, 2, 28, tzinfo=UTC)
@@ -276,3 +279,45 @@ def test_events_that_nobody_can_place_are_counted_until_somebody_can(tmp_path: P
     assert unresolved(workspace) == {"test": 2}
     lake.append_rows(workspace, "users", table("users", [user("u", "A", 0, 9)]))
     assert unresolved(workspace) == {"test": 1}
+
+
+def test_an_account_that_was_merged_away_is_scored_no_more(tmp_path: Path) -> None:
+    """It lives until the midnight that knows of the merge."""
+    workspace = Workspace(tmp_path)
+    accounts = [{"account_id": a, "created_at": day(0), "known_at": day(0), "name": f"{a} Ltd",
+                 "row_id": a} for a in "AB"]  # fmt: skip
+    lake.append_rows(workspace, "accounts", table("accounts", accounts))
+    lake.append_rows(
+        workspace, "identities", table("identities", [link("merge", "A", "B", 1, 4.5)])
+    )
+    assert living(workspace, day(4).date()) == {"A": "A Ltd", "B": "B Ltd"}
+    assert living(workspace, day(5).date()) == {"B": "B Ltd"}
+
+
+def test_ingest_says_how_many_events_wait_for_an_account(tmp_path: Path) -> None:
+    """The command tells the events that it keeps for later, by source, and nothing without any."""
+    (tmp_path / "goldpan.toml").write_text(SETTINGS)
+    (tmp_path / "e.csv").write_text("at,who\n1700000000,u\n1700000001,v\n")
+    (tmp_path / "u.csv").write_text("at,who,org\n1600000000,u,A\n1600000000,v,A\n")
+    where = ["--workspace", str(tmp_path), "--settings", str(tmp_path / "goldpan.toml")]
+    told = CliRunner().invoke(goldpan.main, ["ingest", *where, "clicks"])
+    assert "2 events belong to no account yet (2 of clicks); they are kept" in told.output
+    told = CliRunner().invoke(goldpan.main, ["ingest", *where])
+    assert told.exit_code == 0
+    assert "no account yet" not in told.output
+
+
+SETTINGS = """
+company = { name = "Acme" }
+plans = { ladder = ["free"] }
+[[sources]]
+name = "clicks"
+table = "events"
+path = "e.csv"
+columns = { event_time = "at", user_id = "who", event = "'x'" }
+[[sources]]
+name = "people"
+table = "users"
+path = "u.csv"
+columns = { created_at = "at", user_id = "who", account_id = "org" }
+"""

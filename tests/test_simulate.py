@@ -119,7 +119,8 @@ def test_events_lie_inside_the_time_and_after_sign_up(
     company: tuple[Workspace, Counts], events: pd.DataFrame
 ) -> None:
     """No event is before its user joined, or happened or was received after the last day."""
-    users = pd.read_parquet(company[0].raw / "users.parquet").set_index("user_id")
+    users = pd.read_parquet(company[0].raw / "users.parquet")
+    users = users[users["left_at"].isna()].set_index("user_id")
     assert events["message_id"].is_unique
     assert users.index.is_unique
     assert events["event_time"].between(FIRST, AFTER, inclusive="left").all()
@@ -167,6 +168,12 @@ def test_the_settings_sell_what_the_simulator_sells(
     assert set(billing["plan"]) <= set(offer.PLANS)
     metered = dict(zip(offer.PLANS, offer.REPORTS_IN_28_DAYS.tolist(), strict=True))
     assert settings.plans.limits[0].by_plan == {k: v for k, v in metered.items() if np.isfinite(v)}
+    sold = {
+        plan: set(offer.ACTIONS) - set(offer.NOT_INCLUDED[plan]) for plan in settings.plans.ladder
+    }
+    assert {plan: set(names) for plan, names in settings.plans.features.items()} == sold
+    assert set(settings.events.features) == set(offer.ACTIONS)
+    assert set(settings.events.golden) < set(offer.ACTIONS)
     assert settings.company.simulated
     for source in settings.sources:
         columns = {column.name for column in CONTRACT[source.table].columns} - {"anonymous_id"}
@@ -242,12 +249,23 @@ def _auc(value: np.ndarray, positive: np.ndarray) -> float:
     return float(max(share, 1 - share))
 
 
-def _observed(events: pd.DataFrame, billing: pd.DataFrame, days: int) -> pd.DataFrame:
+def _observed(
+    events: pd.DataFrame, billing: pd.DataFrame, users: pd.DataFrame, days: int
+) -> pd.DataFrame:
     """Simple features of every account on every fourteenth day, by plain pandas."""
     log = _changes(billing)
     first = pd.Timestamp(AFTER - timedelta(days=days))
     dates = [first + pd.Timedelta(days=age) for age in range(90, days - 67, 14)]
-    return pd.concat([_labelled(_seen(events, log, as_of), log, as_of) for as_of in dates])
+    return pd.concat(
+        [
+            _labelled(
+                _seen(events, log, as_of).join(_support_and_people(events, users, as_of)),
+                log,
+                as_of,
+            )
+            for as_of in dates
+        ]
+    )
 
 
 def _seen(events: pd.DataFrame, log: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -255,13 +273,40 @@ def _seen(events: pd.DataFrame, log: pd.DataFrame, as_of: pd.Timestamp) -> pd.Da
     rows = known.set_index("account_id")[["mrr", "seats", "billing_months", "term_end"]]
     seen = events[(events["event_time"] < as_of) & (events["known_at"] <= as_of)]
     counts = [_counts(seen, as_of, days) for days in (7, 28)]
-    used = seen[~seen["event"].isin(["payment_failed", "notification_shown"])]
+    used = seen[
+        ~seen["event"].isin(["notification_shown", *load_settings(SETTINGS).events.passive])
+    ]
     last = used.groupby("account_id")["event_time"].max()
     rows = rows.join(counts).assign(
         since_use=(as_of - last).dt.days, to_renewal=(rows["term_end"] - as_of).dt.days
     )
     rows["trend"] = (rows["all_7"].fillna(0) + 1) / (rows["all_28"].fillna(0) + 4)
     return rows.drop(columns="term_end")
+
+
+def _support_and_people(
+    events: pd.DataFrame, users: pd.DataFrame, as_of: pd.Timestamp
+) -> pd.DataFrame:
+    """Tickets, answers, scores and users who left, as known then."""
+    seen = events[(events["event_time"] < as_of) & (events["known_at"] <= as_of)]
+    of = {
+        name: rows.groupby("account_id")
+        for name, rows in seen.dropna(subset="value").groupby("event", observed=True)
+    }
+    closed = seen[seen["event"] == "ticket_closed"].groupby("account_id").size()
+    gone = users[(users["left_at"] < as_of) & (users["known_at"] <= as_of)].groupby("account_id")
+    opened = of["ticket_opened"].size()
+    return pd.DataFrame(
+        {
+            "open": opened.sub(closed, fill_value=0),
+            "gravest": of["ticket_opened"]["value"].max(),
+            "hours": of["ticket_answered"]["value"].mean(),
+            "nps": of["nps_answered"]["value"].mean(),
+            "csat": of["csat_answered"]["value"].mean(),
+            "left": gone.size(),
+            "since_left": (as_of - gone["left_at"].max()).dt.days,
+        }
+    )
 
 
 def _counts(seen: pd.DataFrame, as_of: pd.Timestamp, days: int) -> pd.DataFrame:
@@ -287,10 +332,11 @@ def test_no_simple_feature_gives_an_outcome_away(tmp_path: Path) -> None:
     """No count, recency, trend or commercial fact alone reaches AUC .82, for any outcome."""
     raw = Workspace(tmp_path).raw
     simulate(Workspace(tmp_path), accounts=2000, days=400, seed=7, end=END)
-    columns = ["account_id", "event", "event_time", "known_at"]
+    columns = ["account_id", "event", "event_time", "known_at", "value"]
     events = pd.read_parquet(raw / "events", columns=columns).astype({"event": "category"})
     log = pd.read_parquet(raw / "subscriptions.parquet")
-    rows = _observed(events, log.sort_values(["account_id", "effective_at"]), days=400)
+    users = pd.read_parquet(raw / "users.parquet")
+    rows = _observed(events, log.sort_values(["account_id", "effective_at"]), users, days=400)
     for outcome in ("pql", "upgrade", "churn"):
         of = (rows["mrr"] == 0) & ~rows["former"] if outcome == "pql" else rows["mrr"] > 0
         name, best = _best_single(rows[of], outcome)

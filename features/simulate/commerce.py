@@ -46,7 +46,7 @@ def end_terms(state: State, traits: Traits, contracts: Contracts, rng: np.random
     fewer = due[_chance(rng, hazards.downgrade(state, contracts)[due])]
     least = LEAST_SEATS[contracts.plan[fewer]]
     contracts.seats[fewer] = np.minimum(
-        np.maximum(state.users[fewer] + 1, least), contracts.seats[fewer]
+        np.maximum(state.seated[fewer] + 1, least), contracts.seats[fewer]
     )
     billing.renew(contracts, due)
     billing.write_rows(contracts, due, np.full(len(due), midnight))
@@ -88,7 +88,7 @@ def _buy(
     wish = 0.5 * traits.fit[who] + 0.04 * traits.potential[who] + rng.normal(0, 0.6, len(who))
     plan = TEAM + (wish > 1.0) + (wish > 2.8)
     spare = rng.integers(0, 3, len(who))
-    seats = np.maximum(state.users[who] + spare, LEAST_SEATS[plan])
+    seats = np.maximum(state.seated[who] + spare, LEAST_SEATS[plan])
     annual = (rng.random(len(who)) < 0.25 + 0.15 * (wish > 1.0)) | (plan == ENTERPRISE)
     billing.start_paying(contracts, who, state.day, plan, seats, annual)
     billing.write_rows(contracts, who, _working_hours(state.day, len(who), rng))
@@ -96,7 +96,7 @@ def _buy(
 
 def _upgrade(state: State, contracts: Contracts, who: Ints, rng: np.random.Generator) -> None:
     """A higher plan, or more seats where seats are what is short (always on the highest plan)."""
-    short = state.users[who] >= 0.9 * contracts.seats[who]
+    short = state.seated[who] >= 0.9 * contracts.seats[who]
     higher = ~short | (rng.random(len(who)) < 0.3)
     higher &= hazards.room_above(contracts)[who]
     contracts.plan[who] += higher

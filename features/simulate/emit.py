@@ -1,11 +1,11 @@
 """What the product records of one day: hidden state turned into events, with noise."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from features.simulate import words
+from features.simulate.batch import NOBODY, SECOND_US, Batch, arriving, named
 from features.simulate.billing import Contracts
 from features.simulate.offer import (
     ACTIONS,
@@ -18,13 +18,10 @@ from features.simulate.offer import (
     Ints,
     logistic,
 )
-from features.simulate.state import State, export_urge
+from features.simulate.state import State, export_urge, usable
 from features.simulate.traits import Traits
 
-SECOND_US = 1_000_000
 MOST_SESSIONS = 14
-LATE_SHARE = 0.01
-NOBODY = -1
 BASE_WEIGHTS = np.array(list(ACTIONS.values()))
 ADOPTABLE_COLUMNS = np.array([list(ACTIONS).index(name) for name in ADOPTABLE])
 FIRST_ACTION = CODE["dashboard_viewed"]
@@ -32,39 +29,13 @@ HOURS = np.array(words.COUNTRY_HOURS)
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Events as parallel arrays: microseconds, account, user slot (or NOBODY), event code."""
-
-    time: Ints
-    known: Ints
-    account: Ints
-    slot: Ints
-    code: Ints
-
-    def __len__(self) -> int:
-        """How many events there are."""
-        return len(self.time)
-
-    def __getitem__(self, rows: np.ndarray) -> Self:
-        """Some of the events."""
-        return type(self)(
-            self.time[rows], self.known[rows], self.account[rows], self.slot[rows], self.code[rows]
-        )
-
-
-def joined(batches: list[Batch]) -> Batch:
-    """Several batches as one."""
-    names = ("time", "known", "account", "slot", "code")
-    return Batch(*(np.concatenate([getattr(b, name) for b in batches]) for name in names))
-
-
-@dataclass(frozen=True)
 class Sessions:
-    """One entry per session of the day."""
+    """One entry per session of the day; `at_hand` is one user slot per account, or NOBODY."""
 
     account: Ints
     slot: Ints
     start: Ints
+    at_hand: Ints
 
 
 def draw_sessions(state: State, traits: Traits, pace: float, rng: np.random.Generator) -> Sessions:
@@ -76,7 +47,18 @@ def draw_sessions(state: State, traits: Traits, pace: float, rng: np.random.Gene
     slot = _pick_users(state, traits, account, rng)
     present = ~state.slot_gone[slot]
     account, slot = account[present], slot[present]
-    return Sessions(account, slot, _start_times(state.day, traits, account, rng))
+    return Sessions(
+        account,
+        slot,
+        start=_start_times(state.day, traits, account, rng),
+        at_hand=_at_hand(state, traits, rng),
+    )
+
+
+def _at_hand(state: State, traits: Traits, rng: np.random.Generator) -> Ints:
+    """Somebody of each account who may act outside a session today."""
+    slot = _pick_users(state, traits, np.arange(len(traits)), rng)
+    return np.where(state.slot_gone[slot], NOBODY, slot)
 
 
 def _pick_users(state: State, traits: Traits, account: Ints, rng: np.random.Generator) -> Ints:
@@ -97,7 +79,13 @@ def _start_times(day: int, traits: Traits, account: Ints, rng: np.random.Generat
     return np.maximum(start, traits.created[account] + 30 * SECOND_US)
 
 
-def work(sessions: Sessions, state: State, traits: Traits, rng: np.random.Generator) -> list[Batch]:
+def work(
+    sessions: Sessions,
+    state: State,
+    traits: Traits,
+    contracts: Contracts,
+    rng: np.random.Generator,
+) -> list[Batch]:
     """The events inside the sessions: a login, then actions minutes apart, and notifications."""
     logins = rng.random(len(sessions.start)) < 0.85
     shown = rng.random(len(sessions.start)) < 0.3
@@ -107,7 +95,7 @@ def work(sessions: Sessions, state: State, traits: Traits, rng: np.random.Genera
         _at(sessions, logins, "login", 0, rng),
         _at(sessions, shown, "notification_shown", 15, rng),
         _at(sessions, clicked, "notification_clicked", 25, rng),
-        _actions(sessions, state, traits, rng),
+        _actions(sessions, state, _mix(state, traits, contracts), rng),
     ]
 
 
@@ -115,10 +103,10 @@ def _at(
     sessions: Sessions, rows: np.ndarray, event: str, seconds: int, rng: np.random.Generator
 ) -> Batch:
     account, slot = sessions.account[rows], sessions.slot[rows]
-    return _batch(sessions.start[rows] + seconds * SECOND_US, account, slot, event, rng)
+    return named(event, sessions.start[rows] + seconds * SECOND_US, account, slot, rng)
 
 
-def _actions(sessions: Sessions, state: State, traits: Traits, rng: np.random.Generator) -> Batch:
+def _actions(sessions: Sessions, state: State, mix: Floats, rng: np.random.Generator) -> Batch:
     depth = 0.22 * np.exp(-0.25 * state.engagement[sessions.account])
     length = rng.geometric(depth.clip(0.12, 0.5))
     of = np.repeat(np.arange(len(length)), length)
@@ -128,14 +116,14 @@ def _actions(sessions: Sessions, state: State, traits: Traits, rng: np.random.Ge
     offset = passed - (passed[first] - gap[first])[of]
     time = sessions.start[of] + (offset * SECOND_US).astype(np.int64)
     account = sessions.account[of]
-    code = FIRST_ACTION + _choose(_mix(state, traits), account, rng)
-    return _arriving(time, account, sessions.slot[of], _limited(state, account, code, rng), rng)
+    code = FIRST_ACTION + _choose(mix, account, rng)
+    return arriving(time, account, sessions.slot[of], _limited(state, account, code, rng), rng)
 
 
-def _mix(state: State, traits: Traits) -> Floats:
+def _mix(state: State, traits: Traits, contracts: Contracts) -> Floats:
     """Accounts x actions: how likely each is."""
     weights = np.tile(BASE_WEIGHTS, (len(traits), 1))
-    weights[:, ADOPTABLE_COLUMNS] *= state.adopted * np.exp(0.4 * traits.affinity)
+    weights[:, ADOPTABLE_COLUMNS] *= usable(state, contracts) * np.exp(0.4 * traits.affinity)
     weights[:, ADOPTABLE_COLUMNS[EXPORTS]] *= export_urge(state)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
@@ -158,18 +146,21 @@ def aside(
     traits: Traits,
     rng: np.random.Generator,
 ) -> list[Batch]:
-    """Events counted by account, placed in a session of that account where it has one today."""
-    start = np.full(len(traits), NOBODY)
-    slot = traits.first_slot + state.champion_slot
+    """Events counted by account, placed in a session of that account where it has one today.
+
+    Where nobody is left to do them, only payments fail.
+    """
+    start, slot = np.full(len(traits), NOBODY), sessions.at_hand.copy()
     start[sessions.account], slot[sessions.account] = sessions.start, sessions.slot
     batches = []
     for event, count in counts.items():
-        account = np.repeat(np.arange(len(traits)), count)
+        nobodys = event == "payment_failed"
+        account = np.repeat(np.arange(len(traits)), np.where(nobodys | (slot >= 0), count, 0))
         alone = _start_times(state.day, traits, account, rng)
         time = np.where(start[account] >= 0, start[account], alone)
         time = time + rng.integers(40, 600, len(account)) * SECOND_US
-        who = np.full(len(account), NOBODY) if event == "payment_failed" else slot[account]
-        batches.append(_batch(time, account, who, event, rng))
+        who = np.full(len(account), NOBODY) if nobodys else slot[account]
+        batches.append(named(event, time, account, who, rng))
     return batches
 
 
@@ -188,15 +179,3 @@ def odd_counts(
         "role_changed": rng.poisson(0.007 * state.users**0.5 * ease),
         "notification_shown": rng.poisson(0.03 * active),
     }
-
-
-def _batch(time: Ints, account: Ints, slot: Ints, event: str, rng: np.random.Generator) -> Batch:
-    return _arriving(time, account, slot, np.full(len(time), CODE[event]), rng)
-
-
-def _arriving(time: Ints, account: Ints, slot: Ints, code: Ints, rng: np.random.Generator) -> Batch:
-    """Nearly all events reach us within seconds; a few one to three days late."""
-    late = rng.random(len(time)) < LATE_SHARE
-    delay = np.where(late, rng.uniform(1, 3, len(time)) * DAY_US, 0)
-    delay = delay + rng.exponential(6 * SECOND_US, len(time))
-    return Batch(time, time + delay.astype(np.int64), account, slot, code)

@@ -18,10 +18,10 @@ from features.simulate.offer import (
     Floats,
     logistic,
 )
-from features.simulate.state import GROWING, State
+from features.simulate.state import GROWING, State, usable
 from features.simulate.traits import Traits
 
-CONVERT, UPGRADE, CHURN = -7.9, -13.05, -10.95
+CONVERT, UPGRADE, CHURN = -7.9, -13.05, -11.3
 RENEWAL_WINDOW = 60
 
 
@@ -39,11 +39,11 @@ def convert(state: State, traits: Traits, contracts: Contracts) -> Floats:
 
 def upgrade(state: State, traits: Traits, contracts: Contracts) -> Floats:
     """Chance that a customer buys seats or a higher plan today."""
-    full = state.users >= 0.9 * contracts.seats
+    full = state.seated >= 0.9 * contracts.seats
     growing = state.regime == GROWING
     log_odds = UPGRADE + 0.9 * np.clip(state.engagement, -1.5, 1.5) + 1.1 * traits.fit
     log_odds += np.minimum(state.limit_memory, 2.0) * (0.3 + 1.6 * full)
-    log_odds += 1.5 * (full & growing) + 3.2 * state.adopted[:, AUTOMATION]
+    log_odds += 1.5 * (full & growing) + 3.2 * usable(state, contracts)[:, AUTOMATION]
     log_odds += np.minimum(state.pricing_interest, 2.0) * np.where(state.champion, 1.9, 0.0)
     log_odds += -1.5 * (state.tickets_open > 1) - 0.2 * traits.thrift
     able = contracts.paying & ~contracts.leaving & (contracts.failed_since == NEVER)
@@ -59,14 +59,14 @@ def churn(state: State, traits: Traits, contracts: Contracts) -> Floats:
     log_odds += 0.7 * np.exp(-np.maximum(tenure, 0) / 50)
     log_odds += -1.3 * np.clip(state.engagement, -2.0, 0.8)
     log_odds += np.where(traits.thrift > 0.5, 0.6, 0) * np.minimum(state.pricing_interest, 2)
-    log_odds += 1.2 * (state.tickets_open > 1) - 2.0 * state.adopted[:, API]
+    log_odds += 1.2 * (state.tickets_open > 1) - 2.0 * usable(state, contracts)[:, API]
     log_odds += 1.5 * (contracts.failed_since != NEVER) + 2.9 * (contracts.months == 12)
     return np.where(_may_leave(state, contracts), logistic(log_odds), 0.0)
 
 
 def downgrade(state: State, contracts: Contracts) -> Floats:
     """Chance that a renewal is for fewer seats: where many of them stand empty."""
-    empty = 1 - state.users / np.maximum(contracts.seats, 1)
+    empty = 1 - state.seated / np.maximum(contracts.seats, 1)
     return np.where(empty > 0.35, 0.03 + 0.1 * logistic(-2 * state.engagement), 0.0)
 
 

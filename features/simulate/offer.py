@@ -47,6 +47,15 @@ ADOPTABLE = (
 )
 SHARING, TEMPLATES, EXPORTS, AUTOMATION, INTEGRATION, API = range(len(ADOPTABLE))
 
+# What a plan does not include cannot be used on it; a trial is one of the business plan.
+NOT_INCLUDED = {
+    "free": ("automation_run", "api_called"),
+    "team": ("api_called",),
+    "business": (),
+    "enterprise": (),
+}
+INCLUDED = np.array([[name not in NOT_INCLUDED[plan] for name in ADOPTABLE] for plan in PLANS])
+
 ASIDE = (
     "notification_shown",
     "notification_clicked",
@@ -56,6 +65,10 @@ ASIDE = (
     "settings_changed",
     "role_changed",
     "ticket_opened",
+    "ticket_answered",
+    "ticket_closed",
+    "nps_answered",
+    "csat_answered",
     "payment_failed",
 )
 EVENTS = ("login", *ACTIONS, *ASIDE)

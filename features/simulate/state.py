@@ -8,6 +8,7 @@ from features.simulate.billing import Contracts
 from features.simulate.offer import (
     ADOPTABLE,
     EXPORTS,
+    INCLUDED,
     REPORTS_IN_28_DAYS,
     Flags,
     Floats,
@@ -33,6 +34,7 @@ class State:
     champion_slot: Ints
     since_loss: Floats  # days since the champion left
     users: Ints
+    left: Ints  # how many of the users have left
     slot_gone: Flags  # one per user slot of all accounts
     adopted: Flags
     mood: Floats
@@ -43,6 +45,11 @@ class State:
     holiday: Ints  # days of benign silence still to come
     metered: Floats  # reports by account and day of the meter's window
     over_limit: Flags
+
+    @property
+    def seated(self) -> Ints:
+        """How many users there are today."""
+        return self.users - self.left
 
     @property
     def fall(self) -> Floats:
@@ -63,6 +70,7 @@ def first_state(traits: Traits, rng: np.random.Generator) -> State:
         champion_slot=np.zeros(count, dtype=np.int64),
         since_loss=np.full(count, 1e4),
         users=np.ones(count, dtype=np.int64),
+        left=np.zeros(count, dtype=np.int64),
         slot_gone=np.zeros(int(traits.potential.sum()), dtype=bool),
         adopted=rng.random((count, len(ADOPTABLE))) < 0.08,
         mood=np.zeros(count),
@@ -123,9 +131,10 @@ def _champions_leave_and_arrive(
 ) -> None:
     dice = rng.random(len(here))
     state.since_loss += 1
-    leaves = here & state.champion & (dice < 0.0028)
+    leaves = (traits.day < state.day) & state.champion & (dice < 0.0028)
     slot = (traits.first_slot + state.champion_slot)[leaves]
     state.slot_gone[slot] = True
+    state.left[leaves] += 1
     state.champion[leaves] = False
     state.since_loss[leaves] = 0
     comes = here & ~state.champion & (dice > 1 - 0.009 * (state.users > 1))
@@ -165,13 +174,27 @@ def _think_of_leaving(state: State, traits: Traits, here: Flags, rng: np.random.
     state.intent[here] += step[here]
 
 
-def feel_tickets(state: State, opened: Ints, incident: bool, rng: np.random.Generator) -> None:
-    """Tickets opened today weigh on the mood until they are closed; an incident weighs on all."""
-    closed = rng.binomial(state.tickets_open, 0.22)
-    state.tickets_open += opened - closed
-    shock = 0.4 * opened + 0.06 * np.minimum(state.tickets_open, 4) + 0.12 * incident
-    state.mood += 0.025 * (0.3 - state.mood) - shock + rng.normal(0, 0.06, len(opened))
+@dataclass(frozen=True)
+class Burden:
+    """What tickets weigh on each account: severity of new ones, open ones, long unanswered ones."""
+
+    trouble: Floats
+    open: Ints
+    waiting: Ints
+
+
+def feel_tickets(state: State, burden: Burden, incident: bool, rng: np.random.Generator) -> None:
+    """Tickets weigh on the mood until they are closed, slow answers more; an incident on all."""
+    state.tickets_open = burden.open
+    shock = 0.2 * burden.trouble + 0.05 * np.minimum(burden.open, 4) + 0.12 * incident
+    shock = shock + 0.15 * np.minimum(burden.waiting, 3)
+    state.mood += 0.025 * (0.3 - state.mood) - shock + rng.normal(0, 0.06, len(shock))
     np.clip(state.mood, -2.5, 1.0, out=state.mood)
+
+
+def usable(state: State, contracts: Contracts) -> Flags:
+    """Accounts x adoptable features: what each has taken up and its plan includes."""
+    return np.asarray(state.adopted & INCLUDED[contracts.plan])
 
 
 def meter(state: State, contracts: Contracts, reports: Ints, hits: Ints) -> None:

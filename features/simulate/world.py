@@ -10,12 +10,14 @@ import numpy as np
 
 from features.errors import InputError
 from features.progress import Progress, silent
-from features.simulate import billing, commerce, emit, people, write
+from features.simulate import billing, commerce, emit, people, support, write
+from features.simulate.batch import Batch, joined
 from features.simulate.billing import Contracts
-from features.simulate.emit import Batch
+from features.simulate.emit import Sessions
 from features.simulate.offer import CODE, DAY_US, Floats, Ints
 from features.simulate.people import Members
 from features.simulate.state import State, feel_tickets, first_state, live_through_day, meter
+from features.simulate.support import Desk
 from features.simulate.traits import Traits, draw_traits
 from features.workspace import Workspace, publish_folder, publish_text
 
@@ -43,6 +45,7 @@ class World:
     state: State
     contracts: Contracts
     members: Members
+    desk: Desk
     rng: np.random.Generator
 
 
@@ -86,7 +89,8 @@ def _found_company(
 ) -> World:
     traits = draw_traits(accounts, days, rng)
     contracts = billing.no_contracts(accounts, first_day)
-    return World(traits, first_state(traits, rng), contracts, Members(), rng)
+    desk = support.open_desk(traits)
+    return World(traits, first_state(traits, rng), contracts, Members(), desk, rng)
 
 
 def _write(folder: Path, world: World, days: int, progress: Progress) -> Counts:
@@ -125,19 +129,29 @@ def _live_one_day(world: World, pace: float, incident: bool) -> Batch:
     commerce.sign_up(contracts, traits, new, state.day, rng)
     commerce.end_terms(state, traits, contracts, rng)
     live_through_day(state, traits, contracts, rng)
+    people.leave(world.members, state, traits, rng)
     sessions = emit.draw_sessions(state, traits, pace, rng)
     counts = emit.odd_counts(state, contracts, incident, rng)
     counts["payment_failed"] = commerce.collect(state, contracts, rng)
     invited = people.invite(world.members, state, traits, contracts, rng)
     counts["invitation_sent"], counts["limit_hit"] = invited
-    worked = emit.work(sessions, state, traits, rng)
-    batch = emit.joined([*worked, *emit.aside(sessions, counts, state, traits, rng)])
-    feel_tickets(state, counts["ticket_opened"], incident, rng)
+    worked = emit.work(sessions, state, traits, contracts, rng)
+    batch = joined([*worked, *emit.aside(sessions, counts, state, traits, rng)])
+    said = _support(world, batch, sessions, incident)
     meter(
         state, contracts, _count(world, batch, "report_created"), _count(world, batch, "limit_hit")
     )
     commerce.decide(state, traits, contracts, rng)
-    return batch
+    return joined([batch, *said])
+
+
+def _support(world: World, batch: Batch, sessions: Sessions, incident: bool) -> list[Batch]:
+    """The tickets of one day and the scores that people give; they change the mood."""
+    desk, state, rng = world.desk, world.state, world.rng
+    new = support.take_in(desk, batch, state, incident, rng)
+    said = [*support.serve(desk, state, rng), support.survey(desk, sessions, state, rng)]
+    feel_tickets(state, support.burden(desk, new, state), incident, rng)
+    return said
 
 
 def _count(world: World, batch: Batch, event: str) -> Ints:

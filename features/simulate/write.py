@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from features.events import CONTRACT, TIME
 from features.simulate import billing, words
-from features.simulate.emit import NOBODY, Batch, joined
+from features.simulate.batch import NOBODY, Batch, joined
 from features.simulate.offer import CODE, DAY_US, EVENTS, NEVER, PLANS, Flags, Ints
 from features.simulate.people import Members
 from features.simulate.traits import Traits
@@ -102,7 +102,7 @@ class EventFiles:
             "user_id": names.users.take(pa.array(events.slot, mask=nobody)),
             "anonymous_id": pa.nulls(len(events), pa.string()),
             "event": pa.array(EVENTS).take(pa.array(events.code)),
-            "value": pa.nulls(len(events), pa.float64()),
+            "value": pa.array(events.value, mask=np.isnan(events.value)),
             "properties": _properties(events),
         }
         return pa.table(columns, schema=schema_of("events"))
@@ -140,19 +140,21 @@ def _company_names(count: int, rng: np.random.Generator) -> list[str]:
 
 
 def write_users(path: Path, members: Members, names: Names, rng: np.random.Generator) -> int:
-    """Write everybody who joined; returns their number."""
-    slots, accounts, times = (
-        np.concatenate(part) for part in (members.slots, members.accounts, members.joined)
-    )
+    """Write everybody who joined, and once more whoever left; returns the number of rows."""
+    slots, accounts, times = (np.concatenate(part) for part in zip(*members.joined, strict=True))
+    gone, left = (np.concatenate(part) for part in zip(*members.left, strict=True))
     role = np.array(words.ROLES)[rng.integers(0, len(words.ROLES), len(slots))]
     role[np.unique(accounts, return_index=True)[1]] = "owner"
+    by_slot = np.argsort(slots)
+    rows = np.concatenate([np.arange(len(slots)), by_slot[np.searchsorted(slots[by_slot], gone)]])
+    known = np.concatenate([times, left])
     columns = {
-        "user_id": names.users.take(pa.array(slots)),
-        "account_id": names.accounts.take(pa.array(accounts)),
-        "created_at": names.times(times),
-        "left_at": pa.nulls(len(slots), pa.timestamp("us", tz="UTC")),
-        "known_at": names.times(times),
-        "role": pa.array(role.tolist()),
+        "user_id": names.users.take(pa.array(slots[rows])),
+        "account_id": names.accounts.take(pa.array(accounts[rows])),
+        "created_at": names.times(times[rows]),
+        "left_at": names.times(known, missing=np.arange(len(rows)) < len(slots)),
+        "known_at": names.times(known),
+        "role": pa.array(role[rows].tolist()),
     }
     return _save(path, columns, "users")
 

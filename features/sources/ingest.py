@@ -22,6 +22,7 @@ from features.sources.mapping import BoundMapping, Mapping
 from features.sources.readers import open_reader
 from features.sources.rows import Reader
 from features.sources.staging import Staging, clear, digest_of
+from features.sources.vendors import expanded
 from features.turns import alone
 from features.workspace import Workspace
 
@@ -88,6 +89,11 @@ class _Plan:
         for file in self.files:
             self._bound(file, self._reader(file))
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether rows must come of it: a vendor's export may hold no more than events."""
+        return self.source.vendor is None or self.source.table == "events"
+
     def run(self, progress: Progress) -> Iterator[SourceCount]:
         """Store file after file; afterwards raise if the source had rows and all were refused."""
         sent, reasons = 0, Counter[str]()
@@ -107,7 +113,7 @@ class _Plan:
         folder = clear(self.workspace)
         name, digest = self.source.name, digest_of(file)
         box = DeadLetterBox(name, file.name, digest, folder, self.now)
-        staging = Staging(self.workspace, CONTRACT[self.source.table], name, folder)
+        staging = Staging(self.workspace, self.mapping.table, name, folder)
         sent = self._stage(file, staging, box, progress)
         box.add_conflicts(staging.resolve())
         fresh, again, letters = staging.fresh, staging.duplicates, box.reasons.total()
@@ -158,15 +164,17 @@ class _Plan:
 
 
 def _chosen(settings: Settings, only: Sequence[str] | None) -> list[Source]:
+    """The mapped sources to take; a vendor's may be named together or one by one."""
     names = [source.name for source in settings.sources]
+    parts = [(source.name, part) for source in settings.sources for part in expanded(source)]
     for name in only or ():
-        if name not in names:
+        if name not in names and name not in [part.name for _, part in parts]:
             raise SettingsError(
                 f"no source '{name}' in the settings",
                 expected=f"one of {', '.join(names)}",
                 do="Name a source that is there.",
             )
-    return [s for s in settings.sources if only is None or s.name in only]
+    return [part for name, part in parts if only is None or name in only or part.name in only]
 
 
 def _files(source: Source, path: str, workspace: Workspace, base: Path) -> list[Path]:
@@ -195,7 +203,7 @@ def _note(workspace: Workspace, count: SourceCount, digest: str, now: datetime) 
 
 def _check_not_empty(workspace: Workspace, plans: Sequence[_Plan]) -> None:
     for table in CONTRACT:
-        mine = [plan for plan in plans if plan.source.table == table]
+        mine = [plan for plan in plans if plan.source.table == table and plan.is_needed]
         if mine and not table_files(workspace, table):
             files = ", ".join(str(file) for plan in mine for file in plan.files[:3])
             raise InputError(

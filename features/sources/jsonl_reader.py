@@ -1,4 +1,4 @@
-"""JSONL: one JSON object per line."""
+"""JSONL: one JSON object per line, in a file or in the members of a zip."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.sources.rows import Rows, TextBatch, Unreadable, binary, empty_is_null, readable
+from features.sources.rows import (
+    Rows,
+    TextBatch,
+    Unreadable,
+    empty_is_null,
+    json_lines,
+    readable,
+)
 
 
 class JsonlReader:
@@ -21,9 +28,9 @@ class JsonlReader:
 
     def rows(self) -> Iterator[Rows]:
         """As in Reader; afterwards `missing` are the wanted keys that no row had."""
-        with readable(self.path), binary(self.path) as stream:
+        with readable(self.path):
             batch = _JsonBatch(self)
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(json_lines(self.path), start=1):
                 batch.add(number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
                 if batch.is_full:
                     yield batch.rows()

@@ -18,8 +18,9 @@ from features.sources.checks import quote, reason_sql
 from features.sources.conversions import Conversion, NaiveTimeError, WrongTypeError, sql_type
 from features.sources.expressions import Guard, bare_name, closed_room, quoted
 from features.sources.lookups import rows_sql
-from features.sources.row_ids import content_sql, identity_sql
+from features.sources.row_ids import ONCE, content_sql, identity_sql
 from features.sources.rows import Rows
+from features.sources.vendors import expectation
 
 LINE = "__line"
 
@@ -46,7 +47,7 @@ class Mapping:
 
     def __init__(self, source: Source, plans: Plans, now: datetime) -> None:
         self.source, self.plans, self.now = source, plans, now
-        self.table: Table = CONTRACT[source.table]
+        self.table: Table = CONTRACT[str(source.table)]
         self.room = closed_room()
         self._lookup: pa.Table | None = None
         _check_names(source, self.table)
@@ -56,9 +57,11 @@ class Mapping:
             for name, text in self._texts().items()
         }
         self.sql = {name: f"({bare_name(text)}\n)" for name, text in self._texts().items()}
+        self.taken = [name for name in self.sql if name != "where"]
 
     def _texts(self) -> dict[str, str]:
-        return {**self.source.columns, "where": self.source.where or "true"}
+        once = {} if self.source.once is None else {ONCE: self.source.once}
+        return {**self.source.columns, **once, "where": self.source.where or "true"}
 
     def stands(self, column: str) -> str:
         """Where an expression stands in the settings, and what it says."""
@@ -67,10 +70,11 @@ class Mapping:
 
     def failure(self, column: str) -> str:
         """The reason of a row on which an expression fails."""
-        return f"{column}: {self._texts()[column]} cannot be computed from this row"
+        said = "what its vendor is read by" if self.source.vendor else self._texts()[column]
+        return f"{column}: {said} cannot be computed from this row"
 
     def _key(self, column: str) -> str:
-        inner = column if column == "where" else f"columns.{column}"
+        inner = {"where": "where", ONCE: "once"}.get(column, f"columns.{column}")
         return f"source '{self.source.name}', {inner}"
 
     @property
@@ -102,12 +106,23 @@ class Mapping:
     ) -> None:
         """Raise InputError unless all of `names` (any capitals) are known."""
         for name in names:
-            if name.lower() not in known:
-                raise InputError(
-                    f"no column '{name}' in {file}, named by {self.stands(column)}",
-                    expected=f"one of {', '.join(has)}",
-                    do="Correct the mapping.",
-                )
+            if name.lower() not in known and name not in self.source.optional:
+                raise self._lacking(name, column, has, file)
+
+    def _lacking(self, name: str, column: str, has: Sequence[str], file: str) -> InputError:
+        there = f"one of {', '.join(has)}" if has else "a column"
+        if self.source.vendor is None:
+            stands = f"named by {self.stands(column)}"
+            return InputError(
+                f"no column '{name}' in {file}, {stands}", expected=there, do="Correct the mapping."
+            )
+        read_as, expects = expectation(self.source)
+        return InputError(
+            f"no '{name}' in {file}, which source '{self.source.name}' reads as {read_as}; there "
+            f"are {', '.join(has)}",
+            expected=expects,
+            do="Correct its vendor, or map the file with table and columns.",
+        )
 
 
 class BoundMapping:
@@ -116,9 +131,11 @@ class BoundMapping:
     def __init__(self, mapping: Mapping, schema: pa.Schema, file: str) -> None:
         self.mapping, self.file = mapping, file
         self.room, self.source, self.table = mapping.room, mapping.source, mapping.table
+        has = {name.lower() for name in schema.names}
+        self._lacks = [name for name in mapping.wanted if name.lower() not in has]
         self._rows = rows_sql(self.source, schema, file)
         self._register(schema.empty_table().append_column(LINE, pa.array([], pa.int64())))
-        self.types = {name: self._type(name) for name in self.source.columns}
+        self.types = {name: self._type(name) for name in mapping.taken}
         if self.source.where is not None and (found := self._type("where")) != "BOOLEAN":
             raise self._wrong("where", found, "true or false")
         self._sql = self._mapped_sql()
@@ -142,6 +159,8 @@ class BoundMapping:
         return Mapped(mapped.good, pa.concat_tables([mapped.bad, failed]), mapped.left_out)
 
     def _register(self, batch: pa.Table) -> None:
+        for name in self._lacks:
+            batch = batch.append_column(name, pa.nulls(batch.num_rows, pa.string()))
         self.room.register("batch", batch)
 
     def _apply(self) -> Mapped:
@@ -161,7 +180,7 @@ class BoundMapping:
         """LINE and reason of the rows on which an expression cannot be computed."""
         tries = {name: f"TRY({{'v': {text}}})" for name, text in self.mapping.sql.items()}
         cases = [f"WHEN __holds IS NULL THEN {quote(self.mapping.failure('where'))}"]
-        for name in self.source.columns:
+        for name in self.mapping.taken:
             reason = quote(self.mapping.failure(name))
             cases.append(f"WHEN __holds.v AND {tries[name]} IS NULL THEN {reason}")
         return self.room.sql(
@@ -192,8 +211,10 @@ class BoundMapping:
     def _mapped_sql(self) -> str:
         """From the file's rows to contract rows with their reason and their hash."""
         sql = self.mapping.sql
-        taken = ", ".join(f"{sql[name]} AS {quoted(name)}" for name in self.source.columns)
+        taken = ", ".join(f"{sql[name]} AS {quoted(name)}" for name in self.mapping.taken)
+        once = self.source.once is not None
         typed = ", ".join(self._typed(column) for column in self.table.columns)
+        typed += f", CAST({ONCE} AS VARCHAR) AS {ONCE}" if once else ""
         names = ", ".join(f'"{c.name}"' for c in self.table.columns)
         reason = reason_sql(self.table, self.mapping.plans, self.mapping.now)
         return (
@@ -201,7 +222,7 @@ class BoundMapping:
             f"typed AS (SELECT {LINE}, {typed} FROM taken), "
             f"dated AS (SELECT * REPLACE ({_known_at(self.table)} AS known_at) FROM typed) "
             f"SELECT {LINE}, {names}, {content_sql(self.table)} AS content, "
-            f"{identity_sql(self.table)}, {reason} AS reason FROM dated"
+            f"{identity_sql(self.table, once)}, {reason} AS reason FROM dated"
         )
 
     def _typed(self, column: Column) -> str:

@@ -1,4 +1,4 @@
-"""CSV, JSONL and Parquet files, plain or gzip, read in batches with the line of every row."""
+"""CSV, JSONL and Parquet files, plain or packed, read in batches with the line of every row."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from features.errors import InputError
 from features.sources.csv_reader import CsvReader
 from features.sources.jsonl_reader import JsonlReader
-from features.sources.rows import Reader, Rows, readable
+from features.sources.rows import JSON_ENDINGS, Reader, Rows, readable
 
 PARQUET_ROWS = 131_072
 PARQUET_BYTES = 64_000_000
@@ -23,13 +23,14 @@ def format_of(path: Path, stated: str | None) -> str:
     """
     if stated:
         return stated
-    endings = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+    json = dict.fromkeys([*JSON_ENDINGS, ".zip"], "jsonl")
+    endings = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet", **json}
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    found = {**endings, ".parquet": "parquet", ".pq": "parquet"}.get(ending)
+    found = endings.get(ending)
     if found is None:
         raise InputError(
             f"{path} with the ending '{ending}'",
-            expected="csv, jsonl or parquet (csv.gz and jsonl.gz too)",
+            expected="csv, jsonl or parquet (csv.gz, jsonl.gz and zipped JSON lines too)",
             do='Say format = "csv", "jsonl" or "parquet" in its source.',
         )
     return found

@@ -2,6 +2,8 @@
 
 from features.events import EVENTS, TIME, Column, Table
 
+ONCE = "__once"
+
 
 def content_sql(table: Table) -> str:
     """One name for the content of a row: equal rows have equal names, on every machine.
@@ -19,10 +21,14 @@ def _tagged(column: Column) -> str:
     return f"coalesce('{column.name}=' || length({text}) || ':' || {text}, '')"
 
 
-def identity_sql(table: Table) -> str:
-    """`row_hash`, and whether equal ones are always one row; for events also where it belongs."""
+def identity_sql(table: Table, once: bool = False) -> str:
+    """`row_hash`, and whether equal ones are always one row; for events also where it belongs.
+
+    With `once` the column of that name, where there is one, names the row instead of its content.
+    """
     if table is not EVENTS:
-        return "content AS row_hash, true AS named"
+        name = f"coalesce(md5('once:' || {ONCE}), content)" if once else "content"
+        return f"{name} AS row_hash, true AS named"
     named = f"md5({_tagged(table.columns[0])})"
     return (
         f"CASE WHEN message_id IS NULL THEN content ELSE {named} END AS row_hash, "

@@ -1,6 +1,7 @@
 """Rows as readers hand them on, and what all readers share."""
 
 import gzip
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ import pyarrow.compute as pc
 
 from features.errors import InputError
 
+BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError,
+          pa.ArrowException)  # fmt: skip
+"""What a damaged or encrypted file raises."""
+JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 TEXT_ROWS = 65_536
 TEXT_LENGTH = 32_000_000
 
@@ -86,7 +91,7 @@ class readable:  # noqa: N801 - used as a verb: with readable(path)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Name the file in the error."""
-        if isinstance(error, OSError | EOFError | zlib.error | pa.ArrowException):
+        if isinstance(error, BROKEN):
             raise InputError(
                 f"{self.path}, which cannot be read: {error}",
                 expected="a whole, undamaged file",
@@ -115,3 +120,35 @@ def binary(path: Path) -> IO[bytes]:
     if start in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{path} in UTF-16", expected="UTF-8", do="Save the file as UTF-8.")
     return gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")  # type: ignore[return-value]
+
+
+def json_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, unpacked if it is gzip; of a zip those of its JSON members by name."""
+    if not _is_zip(path):
+        with binary(path) as stream:
+            yield from stream
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in _json_members(path, archive.namelist()):
+            with archive.open(name) as member:
+                if name.lower().endswith(".gz"):
+                    with gzip.open(member) as unpacked:
+                        yield from unpacked
+                else:
+                    yield from member
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def _json_members(path: Path, names: list[str]) -> list[str]:
+    found = sorted(n for n in names if n.lower().removesuffix(".gz").endswith(JSON_ENDINGS))
+    if not found:
+        raise InputError(
+            f"{path} with {', '.join(sorted(names)[:3]) or 'nothing'} inside",
+            expected="files of JSON lines (.json, .jsonl or .ndjson, gzipped or not)",
+            do="Unpack it and name the files inside.",
+        )
+    return found

@@ -136,7 +136,7 @@ class Staging:
             f"WITH ranked AS (SELECT {LINE}, row_hash, named, {content} AS content, "
             f"row_number() OVER turns AS turn, first_value({content}) OVER turns AS first_content "
             f"FROM {self._staged(months)} "
-            f"WINDOW turns AS (PARTITION BY row_hash ORDER BY {LINE})), "
+            f"WINDOW turns AS (PARTITION BY row_hash ORDER BY {self._order()})), "
             "ids AS (SELECT *, CASE WHEN named OR turn = 1 THEN row_hash "
             "ELSE md5(row_hash || ':' || turn) END AS row_id FROM ranked), "
             f"known AS (SELECT row_id, {stored} AS stored "
@@ -144,6 +144,10 @@ class Staging:
             f"SELECT {LINE}, ids.row_id AS row_id, {_FATE} AS fate "
             "FROM ids LEFT JOIN known k USING (row_id)"
         )
+
+    def _order(self) -> str:
+        """Which of equal rows comes first: of those that are kept once, the one known first."""
+        return LINE if self.table is EVENTS else f"known_at, {self.table.time}, {LINE}"
 
     def _known(self, months: Sequence[str | None]) -> list[str]:
         files = table_files(self.workspace, self.table.name)

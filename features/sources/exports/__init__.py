@@ -1,0 +1,1 @@
+"""How each vendor's export becomes rows of the contract: one file a vendor."""
