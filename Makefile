@@ -3,7 +3,7 @@ BIN := .venv/bin
 RUN := OMP_NUM_THREADS=2 $(BIN)
 READY := .venv/ready
 
-.PHONY: install demo serve test test-long check format docs lock clean
+.PHONY: install install-spark demo serve test test-long check format docs lock clean
 
 demo: install  ## simulate a company, learn from it, score it, serve it
 	$(RUN)/goldpan demo $(ARGS)
@@ -17,6 +17,12 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $(READY)
+
+install-spark: install .venv/spark  ## PySpark, for `goldpan build --engine spark`
+
+.venv/spark: requirements-spark.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-spark.lock
+	touch .venv/spark
 
 serve: install  ## serve what was promoted and scored
 	$(RUN)/goldpan serve $(ARGS)
@@ -39,10 +45,12 @@ format: install
 docs: install  ## write the page of all features again
 	$(BIN)/python -m features.described > docs/features.md
 
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+
 lock: install  ## resolve the dependencies again, newest first
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-		--quiet --output-file requirements.lock
+	$(LOCK) --upgrade pyproject.toml --extra dev --output-file requirements.lock
+	echo 'pyspark>=4,<5' | $(LOCK) --constraints requirements.lock - --output-file requirements-spark.lock
 
 clean:  ## remove what was made, not what was installed
 	rm -rf workspace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -37,6 +37,7 @@ from features.workspace import Workspace, publish_file
 BLOCK_POINTS = 200_000
 CHUNK_POINTS = 100_000
 CHUNK_RANKED = 500_000
+CHUNK_FINISHED = 50_000
 
 
 def build(
@@ -109,7 +110,7 @@ def _block(
     rows = engine.table("rows")
     ranks = engine.keep(peer_ranks(engine.table("panel"), rows.select(*POINT), compared))
     observed = panel.loc[panel["observed"], POINT]
-    for chunk in chunks(observed, CHUNK_POINTS):
+    for chunk in chunks(observed, CHUNK_FINISHED):
         finished = _finished(engine, features, rows.join(ranks, POINT), chunk, schema)
         yield check_finite(finished, features)
 

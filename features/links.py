@@ -47,9 +47,24 @@ def membership_spans(rows: pd.DataFrame) -> pa.Table:
     plain = rows[one].groupby("user_id").agg(**summary)
     ids = plain.index.to_series()
     held = [_frame(ids, plain["account_id"], to=plain["to"], known=plain["known"], until=NEVER)]
-    for user, mine in rows[~one].sort_values(["known_at", "row_id"]).groupby("user_id"):
+    rest = rows[~one].sort_values(["known_at", "row_id"])
+    again = rest.groupby("user_id")
+    single = (again["account_id"].transform("nunique") == 1) & (
+        again["created_at"].transform("nunique") == 1
+    )
+    held.append(_retold(rest[single]))
+    for user, mine in rest[~single].groupby("user_id"):
         held.append(_told(user, _stays(mine)))
     return _table(held, ["user_id", "account_id", *SPANS])
+
+
+def _retold(rows: pd.DataFrame) -> pd.DataFrame:
+    """One stay of each user, told several times: each row holds until the next is known."""
+    until = rows.groupby("user_id")["known_at"].shift(-1, fill_value=NEVER)
+    told = _frame(
+        rows["user_id"], rows["account_id"], to=rows["end"], known=rows["known_at"], until=until
+    )
+    return told[told["known_us"] < told["until_us"]]
 
 
 def _stays(mine: pd.DataFrame) -> Iterator[Held]:

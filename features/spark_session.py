@@ -109,6 +109,9 @@ def _connected(session: Any) -> Any:
         def visit_ExtractMicrosecond(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
             return self.cast(self.f.anon.unix_micros(arg) % 1_000_000, op.dtype)
 
+        def visit_BitOr(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+            return self.agg.bit_or(arg, where=where)
+
         def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:  # noqa: N802
             literal = super().visit_NonNullLiteral(op, value=value, dtype=dtype)
             # Spark reads 0.5 as a decimal, whose sums are decimals.
