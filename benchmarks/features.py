@@ -8,7 +8,8 @@ means.
 import argparse
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from benchmarks.size import Size
 
 Runner = Callable[..., Measured]
 FOLDER = Path("workspace/benchmarks")
-GROUPED = ("by account, day", "by account, day, event")
+GROUPS = ("floor", "job", "limits", "nightly", "peers")
 PEERS = {report.PLAIN: False, report.TUNED: True}
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None, run: Runner = in_child) -> None:
     if chosen.check_events:
         check_small(folder, chosen.check_events, chosen.check_dates, run)
     sizes = [Size(n, chosen.accounts or max(n // 500, 20)) for n in chosen.events]
-    runs = [measure_size(folder, size, chosen.dates, chosen.memory, run) for size in sizes]
+    runs = [measure_size(folder, size, chosen, run) for size in sizes]
     found = [report.machine(), report.table(runs), report.notes(runs), report.growth(runs)]
     text = "\n\n".join(part for part in found if part)
     print(f"\n{text}", flush=True)
@@ -59,37 +60,73 @@ def check_small(folder: Path, events: int, dates: int, run: Runner) -> None:
     print(f"checked on {held:,} events", flush=True)
 
 
-def measure_size(folder: Path, size: Size, dates: int, memory: str, run: Runner) -> Run:
-    """Measure every step on one world; what the peers computed is compared once more."""
+@dataclass
+class Bench:
+    """One world and the steps measured on it so far."""
+
+    root: str
+    size: Size
+    run: Runner
+    steps: dict[str, Measured] = field(default_factory=dict)
+
+    def step(self, line: str, what: str, /, **arguments: Any) -> Measured:
+        """Measure a step and keep it under its line of the table."""
+        self.steps[line] = self.run(what, **arguments)
+        print(f"  {line}: {self.steps[line].cpu:.1f} CPU s", flush=True)
+        return self.steps[line]
+
+    def floor(self) -> None:
+        """The physical limit."""
+        for query, line in report.FLOOR.items():
+            self.step(line, "scan", root=self.root, query=query)
+
+    def job(self) -> None:
+        """The rollups, and the whole job."""
+        sized = {"root": self.root, "size": asdict(self.size)}
+        self.step("rollups", "rollups", root=self.root)
+        self.step(report.WHOLE, "whole", **sized, name="whole")
+
+    def limits(self, memory: str) -> None:
+        """The whole job within limits."""
+        sized = {"root": self.root, "size": asdict(self.size)}
+        line = f"{report.WHOLE}, memory = {memory}"
+        self.step(line, "whole", **sized, name="tight", memory=memory)
+
+    def nightly(self) -> None:
+        """One more day, where the whole job was done."""
+        sized = {"root": self.made, "size": asdict(self.size)}
+        self.step("nightly: ingest a day", "ingest", root=self.made)
+        self.step("nightly: build again", "again", **sized)
+        self.step("nightly: features to score", "scoring", **sized)
+
+    def peers(self, dates: int) -> None:
+        """The same features by pandas; what they computed is compared once more."""
+        for line, tuned in PEERS.items():
+            peer = _peer(self.root, self.size, dates, self.run, tuned=tuned)
+            _agree(self.run, "the pipeline and the pandas peer", self.made, peer.said["out"])
+            self.steps[line] = extrapolated(peer)
+
+    @property
+    def made(self) -> str:
+        """The workspace in which the whole job was done."""
+        return str(self.steps[report.WHOLE].said["root"])
+
+
+def measure_size(folder: Path, size: Size, chosen: argparse.Namespace, run: Runner) -> Run:
+    """Measure the chosen groups of steps on one world."""
     root, held = _world(folder, size, run)
-    steps: dict[str, Measured] = {}
-
-    def step(line: str, what: str, /, **arguments: Any) -> Measured:
-        steps[line] = run(what, **arguments)
-        print(f"  {line}: {steps[line].cpu:.1f} CPU s", flush=True)
-        return steps[line]
-
-    sized = {"size": asdict(size)}
     print(f"{held:,} events, {size.accounts:,} accounts", flush=True)
-    for name, query in {report.SCAN: "scan", **{f"group {q}": q for q in GROUPED}}.items():
-        step(name, "scan", root=root, query=query)
-    step("rollups", "rollups", root=root)
-    made = step(report.WHOLE, "whole", root=root, **sized, name="whole").said["root"]
-    step(
-        f"{report.WHOLE}, memory = {memory}",
-        "whole",
-        root=root,
-        **sized,
-        name="tight",
-        memory=memory,
-    )
-    step("nightly: ingest a day", "ingest", root=made)
-    step("nightly: build again", "again", root=made, **sized)
-    step("nightly: features to score", "scoring", root=made, **sized)
-    for name, tuned in PEERS.items():
-        steps[name] = extrapolated(peer := _peer(root, size, dates, run, tuned=tuned))
-        _agree(run, "the pipeline and the pandas peer", made, peer.said["out"])
-    return Run(held, steps)
+    bench = Bench(root, size, run)
+    groups: dict[str, Callable[[], None]] = {
+        "floor": bench.floor,
+        "job": bench.job,
+        "limits": partial(bench.limits, chosen.memory),
+        "nightly": bench.nightly,
+        "peers": partial(bench.peers, chosen.dates),
+    }
+    for group in (g for g in GROUPS if g in chosen.steps):
+        groups[group]()
+    return Run(held, bench.steps)
 
 
 def extrapolated(peer: Measured) -> Measured:
@@ -126,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
     add = parser.add_argument
     add("--events", type=_sizes, default=_sizes("1e6,1e7"), help="sizes, such as 1e6,1e7,1e8")
+    add("--steps", type=_groups, default=GROUPS, help=f"which of {', '.join(GROUPS)}")
     add("--accounts", type=int, help="accounts of every size (default: one for 500 events)")
     add("--dates", type=int, default=3, help="dates that pandas computes (of 52)")
     add("--memory", default="1GB", help="engine.memory of the run within limits")
@@ -135,6 +173,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep", action="store_true", help="keep the worlds for the next run")
     add("--write", action="store_true", help="put the table into benchmarks/README.md")
     return parser
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    found = tuple(text.split(","))
+    if strange := set(found) - set(GROUPS):
+        raise argparse.ArgumentTypeError(f"{strange.pop()!r} is none of {', '.join(GROUPS)}")
+    if "job" not in found and {"nightly", "peers"} & set(found):
+        raise argparse.ArgumentTypeError("nightly and peers need job, whose result they use")
+    return found
 
 
 def _sizes(text: str) -> list[int]:

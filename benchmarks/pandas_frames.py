@@ -94,7 +94,7 @@ def read_log(
 def _calendar(event_us: pd.Series, settings: Settings) -> dict[str, pd.Series]:
     """Where events lie in the working week, by the company's clocks."""
     local = pd.to_datetime(event_us, unit="us", utc=True).dt.tz_convert(settings.calendar.zone)
-    weekend = local.dt.dayofweek >= 5
+    weekend = local.dt.day_of_week >= 5
     first, last = settings.calendar.office_hours
     office = ~weekend & (local.dt.hour >= first) & (local.dt.hour < last)
     return {"weekend": weekend.astype(float), "office": office.astype(float)}

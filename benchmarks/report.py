@@ -17,6 +17,14 @@ COLUMNS = ("events", "step", "CPU s", "wall s", "peak MB", "× scan", "pandas ÷
 WHOLE, SCAN, PLAIN, TUNED = "whole job", "scan, 4 columns", "pandas, plain *", "pandas, tuned *"
 
 
+FLOOR = {
+    "scan": SCAN,
+    "by account, day": "group by account, day",
+    "by account, day, event": "group by account, day, event",
+}
+"""The queries of `benchmarks.floor` and their lines."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The steps of one size in the order of the table; `events` is how many the lake held."""
@@ -51,8 +59,9 @@ def growth(runs: list[Run]) -> str:
 
 def notes(runs: list[Run]) -> str:
     """What the starred lines leave out."""
-    said = runs[-1].steps[TUNED].said
-    ours = runs[-1].steps[WHOLE].said
+    if TUNED not in runs[-1].steps:
+        return ""
+    said, ours = runs[-1].steps[TUNED].said, runs[-1].steps[WHOLE].said
     return (
         f"\\* Extrapolated: measured on {said['dates']} of {said['of']} dates; reading (and, when "
         f"tuned, sorting) the events counted once. Pandas computes {said['features']} of the "

@@ -112,7 +112,8 @@ def _append(workspace: Workspace, name: str, rows: pd.DataFrame) -> None:
     """Store rows of a table other than events; what a row leaves out is as the contract says."""
     table = CONTRACT[name]
     whole = rows.reindex(columns=[c.name for c in table.columns])
-    whole["known_at"] = whole["known_at"].fillna(whole[table.time])
+    told = pd.to_datetime(whole["known_at"], utc=True)
+    whole["known_at"] = told.where(told.notna(), whole[table.time])
     whole["row_id"] = [f"{name}-{n}" for n in range(len(whole))]
     whole["source"] = "simulated"
     schema = lake.table_schema(name)

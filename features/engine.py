@@ -58,7 +58,14 @@ class Engine(Protocol):
 
 
 def engine_of(workspace: Workspace, settings: Settings) -> Engine:
-    """Start the engine that `[engine]` of the settings names."""
+    """Start the engine that `[engine]` of the settings names.
+
+    Raises NotReadyError when Spark is named and cannot be started.
+    """
+    if settings.engine.name == "spark":
+        from features.spark import SparkEngine
+
+        return SparkEngine(workspace, settings)
     return DuckDBEngine(workspace, settings)
 
 

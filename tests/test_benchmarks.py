@@ -10,28 +10,36 @@ from benchmarks.report import Run
 from benchmarks.steps import run
 
 
-def test_both_peers_and_the_nightly_build_agree_on_every_cell(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Before anything is timed, pandas and a nightly build give what the whole job gives."""
-    check_small(tmp_path, 4_000, 2, run)
-    said = capsys.readouterr().out
-    assert said.count("agree: ") == 3
-    assert "checked on " in said
-
-
 def test_the_script_prints_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every step has its line, with the peers marked as extrapolated and the data as simulated."""
+    """Each step has its line; both peers agree with the pipeline; the data are called simulated."""
     folder = tmp_path / "worlds"
-    sizes = ["--events", "2e4", "--accounts", "40", "--dates", "2", "--check-events", "0"]
-    main([*sizes, "--folder", str(folder)], run)
+    steps = ["--steps", "floor,job,peers", "--check-events", "0"]
+    main(["--events", "2e4", "--dates", "3", *steps, "--folder", str(folder)], run)
     said = capsys.readouterr().out
     assert "Simulated data" in said
-    for step in (report.SCAN, "rollups", "whole job", "memory = 1GB", "nightly: build again",
-                 report.PLAIN, report.TUNED):  # fmt: skip
-        assert f"| {step}" in said or f", {step} |" in said
-    assert "measured on 2 of 52 dates" in said
+    assert said.count("agree: ") == 2
+    for line in (report.SCAN, "rollups", report.WHOLE, report.PLAIN, report.TUNED):
+        assert f" | {line} | " in said
+    assert "measured on 3 of 52 dates" in said
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_the_nightly_build_and_a_full_one_agree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the benchmark's world a day more, late events included, gives what building anew gives."""
+    check_small(tmp_path, 20_000, 3, run)
+    said = capsys.readouterr().out
+    assert said.count("agree: ") == 3
+    assert "rows kept" in said
+
+
+def test_steps_that_need_the_job_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """The nightly step is measured where the job was done."""
+    with pytest.raises(SystemExit):
+        main(["--steps", "floor,nightly"], run)
+    assert "nightly and peers need job" in capsys.readouterr().err
 
 
 def test_a_step_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
