@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from tests.reference import Day
 from tests.reference_known import DAY, Knowledge, World
 from tests.worlds import BACK, ENDS, load, sample_settings, together, worlds_of
 
+WORLDS = 150
+"""How many stand in one lake: a build costs the same for a few as for so many."""
 Point = tuple[str, date]
 Cells = dict[Point, dict[str, Any]]
 
@@ -114,10 +116,14 @@ def batch(end: str, first: int, count: int) -> Batch:
     return Batch(worlds, settings, [last - back * DAY for back in BACK])
 
 
-@lru_cache(maxsize=1)
-def shared(end: str, count: int) -> Batch:
-    """A batch that several tests look at, so that it is built once."""
-    return batch(end, 1, count)
+SHARED = "Berlin falls back"
+"""The end of the batch that several tests look at."""
+
+
+@cache
+def shared() -> Batch:
+    """A batch that is built once for all tests."""
+    return batch(SHARED, 1, WORLDS)
 
 
 def built(world: World, settings: Settings, points: Sequence[Point]) -> Cells:

@@ -97,7 +97,7 @@ class Maker:
     stem: str = "w"
 
     def __post_init__(self) -> None:
-        self.dice = random.Random(self.seed)  # noqa: S311 - reproducible, not secret
+        self.dice = random.Random(f"{self.seed} {self.end}")  # noqa: S311 - reproducible, not secret
         self.world = World()
         count = self.dice.randint(3, 6)
         self.accounts = [f"{self.stem}{n}" for n in range(count)]
