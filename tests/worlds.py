@@ -31,11 +31,13 @@ ENDS = {
 """The last midnight of a world, shortly after something odd, and the zone where it is odd."""
 BACK = (0, 1, 7, 28)
 """How many days before the end the worlds are observed."""
+OFTEN = ["login", "report", "share", "shown", "clicked", "invite", "report", "share"]
 EVENTS = [
     "login", "report", "share", "search", "shown", "clicked", "limit", "pricing", "invite",
     "admin", "ticket", "answer", "close", "nps", "csat", "paid_late", "lesson", "stray",
 ]  # fmt: skip
 EDGES = [0, 1, 2, 3, 6, 7, 8, 13, 14, 15, 27, 28, 29, 34, 35, 36, 55, 56, 57, 83, 84, 89, 90, 91]
+NEAR_EDGES = [1, 1, 2, 3, 6, 7, 8, 9, 14, 15, 27, 28, 29, 30, 35, 36, 56, 57]
 FAR_EDGES = [118, 363, 364, 365, 371, 378, 391, 392, 393]
 SECONDS = [0, 60, 1799, 1800, 1801, 43_200, 84_600, 85_500, 86_399]
 LOCAL = [3600 * hour for hour in (4, 5, 6, 7, 8, 12, 13, 15, 16, 17, 22, 23)]
@@ -95,7 +97,7 @@ class Maker:
     stem: str = "w"
 
     def __post_init__(self) -> None:
-        self.dice = random.Random(self.seed)  # noqa: S311 - reproducible, not secret
+        self.dice = random.Random(f"{self.seed} {self.end}")  # noqa: S311 - reproducible, not secret
         self.world = World()
         count = self.dice.randint(3, 6)
         self.accounts = [f"{self.stem}{n}" for n in range(count)]
@@ -154,18 +156,29 @@ class Maker:
 
     def _events(self, account: str) -> None:
         """Bursts with pauses of just under and over 30 minutes; some accounts have none, or one."""
-        bursts = self.dice.choice([0, 1, 3, 5, 7])
+        bursts = self.dice.choice([0, 1, 4, 7, 11])
         if bursts == 1:
             return self._event(account, self._moment(), self.dice.choice(EVENTS))
         for _ in range(bursts):
-            moment = self._moment(FAR_EDGES if self._chance(0.15) else EDGES)
+            edges = self.dice.choice([NEAR_EDGES, NEAR_EDGES, NEAR_EDGES, EDGES, FAR_EDGES])
+            moment = self._moment(edges)
             alike = self.dice.choice(EVENTS) if self._chance(0.3) else None
             for _ in range(self.dice.randint(1, 6)):
-                self._event(account, moment, alike or self.dice.choice(EVENTS))
+                self._event(account, moment, alike or self.dice.choice(EVENTS + OFTEN))
                 moment += timedelta(seconds=self.dice.choice(PAUSES))
                 if self._chance(0.1):
                     moment += DAY
+        if self._chance(0.1):
+            self._zeal(account)
         return None
+
+    def _zeal(self, account: str) -> None:
+        """One user does as much as makes a power user, or one less, or one more."""
+        moment, user = self._moment(NEAR_EDGES), self.dice.choice(self.people)
+        count = self.dice.choice([20, 100]) + self.dice.choice([-1, 0, 1])
+        for n in range(count):
+            self._event(account, moment + timedelta(seconds=n), "search")
+            self.world.events[-1] |= {"account_id": account, "user_id": user}
 
     def _event(self, account: str, moment: datetime, name: str) -> None:
         """One event, of an account, or of a user, or of somebody who is nameless yet."""
@@ -183,15 +196,18 @@ class Maker:
 
     def _subscriptions(self, account: str) -> None:
         """Plans, seats and terms that change on and around the boundaries, some known late."""
-        for _ in range(self.dice.choice([0, 0, 1, 2, 4])):
+        steady = self._chance(0.4)
+        for _ in range(self.dice.choice([0, 0, 1, 2, 4, 6])):
             start = self._moment()
             ahead = start - self.dice.choice([3, 10]) * DAY
             ends = [None, None, start + 30 * DAY, at(self.end), at(self.end) - 2 * DAY]
+            states = ["active"] if steady else ["trial", "active", "active", "cancelled"]
             self.world.subscriptions.append({
-                "account_id": account, "subscription_id": f"{account}-{self.dice.choice('aab')}",
+                "account_id": account,
+                "subscription_id": f"{account}-{self.dice.choice('a' if steady else 'aab')}",
                 "effective_at": start,
                 "known_at": ahead if self._chance(0.2) else self._known(start),
-                "status": self.dice.choice(["trial", "active", "active", "active", "cancelled"]),
+                "status": self.dice.choice(states),
                 "plan": self.dice.choice(["free", "team", "team", "business", "extra"]),
                 "mrr": self.dice.choice([0.0, 50.0, 120.0]),
                 "seats": self.dice.choice([None, 1.0, 2.0, 2.5, 5.0]),
