@@ -306,7 +306,7 @@ class Engine(Section):
     """
 
     name: Literal["duckdb", "spark"] = "duckdb"
-    memory: str = Field(default="1GB", pattern=r"^\d+(MB|GB)$")
+    memory: str = Field(default="700MB", pattern=r"^\d+(MB|GB)$")
     master: str = "local[2]"
 
 
