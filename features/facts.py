@@ -11,10 +11,10 @@ import ibis
 import pyarrow as pa
 
 from features.algebra import SPAN
+from features.instants import DAY_US
 from features.journey_facts import milestones
 from features.known import at_points, beside, moments, newest, unchanged_since, visible
 from features.people_facts import NEAR, people
-from features.rollups import DAY_US
 from features.settings import Settings
 from features.subscription_facts import commercial, plan_rank
 from features.windows import POINT

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+DAY_US = 86_400_000_000
 LONG_AGO = -(2**62)
 """Before every instant."""
 NEVER = 2**62
@@ -14,6 +15,15 @@ NEVER = 2**62
 def microseconds(time: Any) -> Any:
     """A timestamp of a table as an int64 instant; cut first, for engines that round."""
     return time.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + time.microsecond()
+
+
+def morning(moments: Any) -> Any:
+    """The first day (since 1970-01-01) whose midnight is not before each instant.
+
+    >>> morning(0), morning(1), morning(DAY_US)
+    (0, 1, 1)
+    """
+    return (moments + (DAY_US - 1)) // DAY_US
 
 
 def frame(table: pa.Table, *times: str) -> pd.DataFrame:

@@ -6,8 +6,7 @@ from typing import Any
 import ibis
 from ibis import _
 
-from features.instants import microseconds
-from features.rollups import DAY_US
+from features.instants import DAY_US, microseconds
 from features.windows import POINT
 
 NEVER_DAY = 10_000_000

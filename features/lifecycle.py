@@ -33,10 +33,10 @@ import pandas as pd
 
 from features import lake
 from features.history import event_span
+from features.instants import DAY_US
 from features.observed import features_at, seen
 from features.points import known_days
 from features.progress import Progress, silent
-from features.rollups import DAY_US
 from features.rules import active_rules, check_rules, compares, feature_names, pql_rules
 from features.settings import Rule, Settings
 from features.spells import standings

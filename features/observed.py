@@ -12,10 +12,10 @@ from features import lake
 from features.build import build
 from features.engine import engine_of
 from features.errors import NotReadyError
+from features.instants import DAY_US
 from features.journey_facts import reached_milestones
 from features.points import known_points
 from features.progress import Progress, silent
-from features.rollups import DAY_US
 from features.settings import Settings
 from features.table import check_current, read_features
 from features.weeks import ensure_rollups

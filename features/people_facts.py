@@ -6,9 +6,8 @@ import ibis
 from ibis import _
 
 from features.algebra import SPAN
-from features.instants import microseconds
+from features.instants import DAY_US, microseconds
 from features.known import NEVER_DAY, at_points, moments, newest, unchanged_since, visible
-from features.rollups import DAY_US
 from features.settings import Settings
 from features.windows import POINT
 

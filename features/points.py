@@ -7,10 +7,9 @@ import pandas as pd
 
 from features import identity, instants, lake
 from features.errors import InputError
+from features.instants import DAY_US, morning
 from features.windows import POINT
 from features.workspace import Workspace
-
-DAY_US = 86_400_000_000
 
 
 def observed_points(workspace: Workspace, observations: pd.DataFrame) -> pd.DataFrame:
@@ -48,11 +47,11 @@ def known_days(workspace: Workspace) -> pd.DataFrame:
     rows = lake.read_table(workspace, "accounts").select(["account_id", "created_at", "known_at"])
     frame = instants.frame(rows, "created_at", "known_at")
     frame["first"] = frame["created_at"].floordiv(DAY_US) + 1
-    frame["first"] = frame[["first"]].assign(known=_morning(frame["known_at"])).max(axis=1)
+    frame["first"] = frame[["first"]].assign(known=morning(frame["known_at"])).max(axis=1)
     known = frame.groupby("account_id", as_index=False)["first"].min()
     gone = identity.merged_away(identity.read_links(workspace)).to_pandas()
     known = known.merge(gone, on="account_id", how="left")
-    end = _morning(known["gone_us"].fillna(instants.NEVER).astype("int64"))
+    end = morning(known["gone_us"].fillna(instants.NEVER).astype("int64"))
     return known[["account_id", "first"]].assign(end=end)
 
 
@@ -61,11 +60,6 @@ def known_points(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
     days = points.merge(known_days(workspace), on="account_id")
     number = days["as_of"].to_numpy().astype("datetime64[D]").astype("int64")
     return days.loc[(days["first"] <= number) & (number < days["end"]), ["account_id", "as_of"]]
-
-
-def _morning(moments: "pd.Series[int]") -> "pd.Series[int]":
-    """The first day whose midnight is not before each instant."""
-    return -((-moments) // DAY_US)
 
 
 def with_peers(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:

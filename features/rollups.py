@@ -19,10 +19,10 @@ import ibis
 from ibis import _
 
 from features import instants
+from features.instants import DAY_US, morning
 from features.settings import Events, Settings
 from features.zones import local_microseconds
 
-DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 GAP_US = 1_800_000_000
 """A pause that ends a session; buckets of this length cannot hold a session break."""
@@ -57,19 +57,14 @@ def known_events(
     day = (events.event_us // DAY_US).cast("int64")
     rows = events.select(
         *USER, "event", "event_us", day=day,
-        visible_from=ibis.greatest(day + 1, _morning(_.known_us)),
-        visible_until=_morning(_.until_us),
+        visible_from=ibis.greatest(day + 1, morning(_.known_us).cast("int64")),
+        visible_until=morning(_.until_us).cast("int64"),
         value=_.value.fill_null(0.0),
         is_use=~_.event.isin(quiet) if quiet else ibis.literal(True),
         weekend=(weekday >= 5).cast("float64"),
         office=((weekday < 5) & (hour >= first) & (hour < last)).cast("float64"),
     )  # fmt: skip
     return rows.filter(_.visible_from < _.visible_until)
-
-
-def _morning(moment_us: Any) -> Any:
-    """The first day whose midnight is not before a moment."""
-    return ((moment_us + (DAY_US - 1)) // DAY_US).cast("int64")
 
 
 def account_event_day(events: ibis.Table) -> ibis.Table:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from features.history import read_rows
-from features.rollups import DAY_US
+from features.instants import DAY_US
 from features.settings import Settings
 from features.successors import Merge, families, goes_on_as, read_merges
 from features.workspace import Workspace

@@ -5,9 +5,8 @@ from typing import Any
 import ibis
 from ibis import _
 
-from features.instants import microseconds
+from features.instants import DAY_US, microseconds
 from features.known import at_points, beside, first, moments, unchanged_since, visible
-from features.rollups import DAY_US
 from features.settings import Settings
 from features.windows import POINT
 

@@ -23,6 +23,7 @@ from features.build import computed, table_schema
 from features.catalog import catalogue
 from features.errors import NotReadyError
 from features.events import CONTRACT
+from features.instants import morning
 from features.points import observed_points
 from features.progress import Progress, silent
 from features.settings import Settings
@@ -71,14 +72,16 @@ def refresh(
         missing = _without(points, kept)
         stale = {*missing["month"], *_without(stored, kept)["month"]} & {*points["month"]}
         writer = _Writer(workspace, table_schema(catalogue(settings).features), sorted(stale))
-        writer.copy(held, kept)
-        if len(missing):
-            for rows in computed(workspace, settings, missing[POINT], progress=progress):
-                writer.add(rows)
-        untouched = {*points["month"]} - stale
-        months = {m: held.months[m] for m in sorted(untouched)} | writer.close()
-        publish_json(_path(workspace), asdict(Manifest(stamp, made_of, months)))
-        _forget_others(workspace, months)
+        try:
+            writer.copy(held, kept)
+            if len(missing):
+                for rows in computed(workspace, settings, missing[POINT], progress=progress):
+                    writer.add(rows)
+            untouched = {*points["month"]} - stale
+            months = {m: held.months[m] for m in sorted(untouched)} | writer.close()
+            publish_json(_path(workspace), asdict(Manifest(stamp, made_of, months)))
+        finally:  # of a build that failed nothing is left
+            _forget_others(workspace, read_manifest(workspace).months)
     return Refreshed(len(kept), len(missing))
 
 
@@ -122,7 +125,7 @@ def _first_new_day(held: Manifest, stamp: dict[str, Any], made_of: dict[str, lis
     query = "SELECT epoch_us(min(known_at)) FROM read_parquet(?, union_by_name = true)"
     with duckdb.connect(config={"threads": 2}) as con:
         (moment,) = con.execute(query, [new]).fetchone() or (None,)
-    return LAST_DAY if moment is None else -(-moment // 86_400_000_000)
+    return LAST_DAY if moment is None else int(morning(moment))
 
 
 def _stored(workspace: Workspace, held: Manifest) -> pd.DataFrame:
@@ -130,8 +133,7 @@ def _stored(workspace: Workspace, held: Manifest) -> pd.DataFrame:
     parts = [_with_months(pd.DataFrame(columns=POINT).astype({"as_of_day": "int64"}))]
     for name in held.months.values():
         rows = pq.read_table(workspace.features / name, columns=["account_id", "as_of"])
-        keys = {"account_id": rows["account_id"].to_pandas(), "as_of_day": _day_numbers(rows)}
-        parts.append(_with_months(pd.DataFrame(keys)))
+        parts.append(_keys(rows))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -140,8 +142,11 @@ def _with_months(points: pd.DataFrame) -> pd.DataFrame:
     return points.assign(month=days.astype("datetime64[M]").astype(str))
 
 
-def _day_numbers(rows: pa.Table) -> Any:
-    return rows["as_of"].cast(pa.int32()).to_numpy().astype("int64")
+def _keys(rows: pa.Table) -> pd.DataFrame:
+    """Rows of the table → account_id, as_of_day, month."""
+    days = rows["as_of"].cast(pa.int32()).to_numpy().astype("int64")
+    accounts = rows["account_id"].to_pandas()
+    return _with_months(pd.DataFrame({"account_id": accounts, "as_of_day": days}))
 
 
 def _without(points: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
@@ -155,11 +160,9 @@ class _Writer:
 
     def __init__(self, workspace: Workspace, schema: pa.Schema, months: Sequence[str]) -> None:
         self.folder, self.schema = workspace.features, schema
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.names = {month: f"{month}-{uuid.uuid4().hex[:12]}.parquet" for month in months}
         self.sinks = {
-            month: pq.ParquetWriter(self.folder / name, schema, write_page_checksum=True)
-            for month, name in self.names.items()
+            month: lake.PartWriter(self.folder / name, schema) for month, name in self.names.items()
         }
 
     def copy(self, held: Manifest, kept: pd.DataFrame) -> None:
@@ -169,20 +172,17 @@ class _Writer:
             if mine.empty:
                 continue
             rows = pq.read_table(self.folder / held.months[month], page_checksum_verification=True)
-            keys = pd.DataFrame(
-                {"account_id": rows["account_id"].to_pandas(), "as_of_day": _day_numbers(rows)}
-            )
-            stays = keys.merge(mine, on=POINT, how="left")["stays"].notna().to_numpy()
-            self.sinks[month].write_table(rows.filter(pa.array(stays)).cast(self.schema))
+            stays = _keys(rows).merge(mine, on=POINT, how="left")["stays"].notna().to_numpy()
+            self.sinks[month].write(rows.filter(pa.array(stays)).cast(self.schema))
 
     def add(self, rows: pa.Table) -> None:
         """Write computed rows to their months."""
-        months = _with_months(pd.DataFrame({"as_of_day": _day_numbers(rows)}))["month"]
+        months = _keys(rows)["month"]
         for month in months.unique():
-            self.sinks[month].write_table(rows.filter(pa.array((months == month).to_numpy())))
+            self.sinks[month].write(rows.filter(pa.array((months == month).to_numpy())))
 
     def close(self) -> dict[str, str]:
-        """End the files; month → name."""
+        """End the files and force them to the disk; month → name."""
         for sink in self.sinks.values():
             sink.close()
         return self.names

@@ -19,11 +19,12 @@ import ibis
 from features import identity, lake, rollups
 from features.engine import Engine
 from features.errors import NotReadyError
+from features.instants import DAY_US
 from features.progress import Progress, silent
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 
-WEEK_US = 7 * rollups.DAY_US
+WEEK_US = 7 * DAY_US
 BLOCK_EVENTS = 2_000_000
 """Weeks are rolled up together up to so many events: it bounds the memory."""
 KEYS = {
@@ -133,7 +134,7 @@ def _moved(
 
 def _weeks(query: str, files: dict[str, Any]) -> set[int]:
     """The weeks of the events that a query finds, and of the days after them."""
-    each = f"SELECT DISTINCT event_us // {rollups.DAY_US} AS day FROM ({query})"  # noqa: S608
+    each = f"SELECT DISTINCT event_us // {DAY_US} AS day FROM ({query})"  # noqa: S608
     with duckdb.connect(config={"threads": 2}) as con:
         days = [int(day) for (day,) in con.execute(each, files).fetchall()]
     return {week for day in days for week in (day // 7, (day + 1) // 7)}
@@ -177,9 +178,7 @@ class _Maker:
         first, end = weeks[0] * 7, (weeks[-1] + 1) * 7
         span = _moment(first - 1), _moment(end)
         raw = self.engine.read_parquet(self.events)
-        mine = raw.filter(
-            (raw.event_us >= (first - 1) * rollups.DAY_US) & (raw.event_us < end * rollups.DAY_US)
-        )
+        mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
         owned = identity.assigned(mine, self.who, complete=self.complete)
         return self._write(rollups.known_events(owned, self.settings, span), first, weeks)
 
@@ -191,7 +190,8 @@ class _Maker:
             "account_event_day": keep(by_event),
             "user_day": keep(by_user.filter(by_user.day >= first)),
         }
-        tables["account_day"] = keep(rollups.account_day(**_by(tables), settings=self.settings))
+        daily = rollups.account_day(tables["account_event_day"], tables["user_day"], self.settings)
+        tables["account_day"] = keep(daily)
         names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
         for name, table in tables.items():
             rows = rollups.settled(table, KEYS[name])
@@ -200,10 +200,6 @@ class _Maker:
             self.engine.write_parts(rows.mutate(part=rows.day // 7), parts, ["account_id", "day"])
         self.engine.forget()
         return names
-
-
-def _by(tables: dict[str, Any]) -> dict[str, Any]:
-    return {"by_event": tables["account_event_day"], "by_user": tables["user_day"]}
 
 
 def _moment(day: int) -> datetime:
