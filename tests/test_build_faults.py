@@ -11,6 +11,7 @@ from features.algebra import AtLeast, Fact, Sum, Window
 from features.build import build
 from features.declare import Catalogue, signal
 from features.errors import InputError
+from features.table import refresh
 from features.workspace import Workspace
 from tests.reference_known import World
 from tests.worlds import at, load, sample_settings
@@ -64,3 +65,13 @@ def test_a_number_without_bound_names_its_feature_and_account(tmp_path: Path) ->
     """Two amounts that are finite, and whose sum is not."""
     with pytest.raises(InputError, match=r"feature 'minutes_1d' .* account 'c' on 2024-03-01: a n"):
         built(tmp_path, world(1.7e308))
+
+
+def test_a_table_that_cannot_be_made_leaves_no_file(tmp_path: Path) -> None:
+    """What was begun before a number turned out to be without bound is gone."""
+    workspace = Workspace(tmp_path)
+    load(world(1.7e308), workspace)
+    points = pd.DataFrame({"account_id": ["a", "b", "c"], "as_of": DAY})
+    with pytest.raises(InputError, match="a number without bound"):
+        refresh(workspace, SETTINGS, points)
+    assert list(workspace.features.glob("*")) == []

@@ -23,9 +23,10 @@ ONE = {"churn": {"horizon_days": 30, "every_days": 15}}
 BUSY = {"convert": -4.0, "churn": -5.5}
 
 
-def trained(workspace, strength):
+def trained(workspace, strength, seed=1):
     """Train churn on a world of this strength."""
-    made = world(made_up_settings(**ONE), accounts=500, days=450, strength=strength, rates=BUSY)
+    said = {"accounts": 500, "days": 450, "strength": strength, "rates": BUSY, "seed": seed}
+    made = world(made_up_settings(**ONE), **said)
     timings = made.settings.outcomes.declared()
     return learn_all(workspace, made.settings, timings, made.table, made.history)[0]
 
@@ -36,7 +37,7 @@ def workspace(tmp_path_factory):
     place = Workspace(tmp_path_factory.mktemp("work space"))
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     before = set(Path.cwd().iterdir())
-    first, second = trained(place, 2.0), trained(place, 0.0)
+    first, second = trained(place, 2.0), trained(place, 0.0, seed=2)
     assert (first.version, first.verdict.passed) == ("1", True), first.verdict.reasons
     assert (second.version, second.verdict.passed) == ("2", False)
     assert set(Path.cwd().iterdir()) == before
@@ -58,7 +59,7 @@ def test_the_newest_version_that_failed_the_gate_is_refused_with_reasons(workspa
     """Exit code 3, each failed condition with its figure, nothing moved."""
     current = bundle.current(workspace, "churn")
     with pytest.raises(
-        RefusedError, match=r"version 2 of goldpan-churn(.|\n)*(better than chance|log loss better)"
+        RefusedError, match=r"version 2 of goldpan-churn(.|\n)*better than chance"
     ) as e:
         promote(workspace, SETTINGS, "churn")
     assert e.value.exit_code == 3
