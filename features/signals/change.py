@@ -34,8 +34,8 @@ def change(settings: Settings) -> Iterator[Declared]:
     measures = [("events", "actions"), ("active", "active days")]
     if settings.events.core_use_cases:
         measures.append(("core_use_cases", "core use cases"))
-    m = signal("course", "Weekly actions", "more each week, in shares of a usual week",
-               now="events_slope_12w", unit="share", group="change")
+    m = signal("course", "Trend of weekly actions", "a week", now="events_slope_12w",
+               unit="share", group="change")
     for measure, words in measures:
         weeks = tuple(Sum(measure, Window(7, back=7 * w)) for w in range(WEEKS))
         m.add(f"{measure}_slope_12w", f"weekly {words}: slope over 12 weeks, over their mean",
