@@ -210,10 +210,11 @@ def test_when_all_rows_are_refused_no_empty_table_is_shown(tmp_path: Path) -> No
     assert "no row of source 'clicks' that meets the contract" in said
 
 
-def test_ctrl_c_is_answered_in_words(workspace: Workspace) -> None:
+def test_ctrl_c_is_answered_in_words(workspace: Workspace, tmp_path: Path) -> None:
     """Exit code 130, no traceback, and the former feature table stays as it was."""
     before = contents(workspace)
-    line = command("build", "--workspace", str(workspace.root))
+    other = variant(tmp_path, "count = 5", "count = 6")  # so that there is everything to compute
+    line = command("build", "--settings", str(other), "--workspace", str(workspace.root))
     process = subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
