@@ -114,7 +114,7 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
     letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
     letters.
     """
-    from features.identity import unresolved
+    from features.identity.resolve import unresolved
     from features.sources.dead_letters import dead_letters
     from features.sources.ingest import ingest as run
 
@@ -140,8 +140,8 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     that the outcomes in the settings ask for. What is there already
     and would come out the same is kept. Writes WORKSPACE/features.
     """
-    from features.engine import running_on
-    from features.identity import unresolved
+    from features.engines.engine import running_on
+    from features.identity.resolve import unresolved
     from features.table import refresh
     from features.vocabulary import unheard
     from training.observations import grid
@@ -173,7 +173,7 @@ def lifecycle(
     get from one to the next and how long it takes; then the journeys and what customers are worth.
     Everything as known on the day.
     """
-    from features.funnel import report as run
+    from features.lifecycle.funnel import report as run
 
     place, settings = Workspace(workspace), load_settings(settings_file)
     day, start = (moment.date() if moment else None for moment in (as_of, since))

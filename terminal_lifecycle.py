@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.markup import escape
 
-from features.funnel import Report, Steps, Way
-from features.lifecycle import STATES
-from features.velocity import HORIZONS, QUARTILES, Estimate
+from features.lifecycle.funnel import Report, Steps, Way
+from features.lifecycle.states import STATES
+from features.lifecycle.velocity import HORIZONS, QUARTILES, Estimate
 from terminal import OUT, titled
 
 NAMES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}

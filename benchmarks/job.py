@@ -14,11 +14,11 @@ from benchmarks.size import Size
 from features import lake
 from features.build import build
 from features.catalog import catalogue
-from features.engine import engine_of
+from features.engines.engine import engine_of
+from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
 from features.sources.ingest import ingest
 from features.table import refresh
-from features.weeks import ensure_rollups
 from features.workspace import Workspace
 
 WEEKS = 52

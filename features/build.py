@@ -18,20 +18,20 @@ import pyarrow.parquet as pq
 
 from features import provenance
 from features.catalog import catalogue
+from features.compute.faults import check_finite, located
+from features.compute.leaves import column
+from features.compute.peers import comparisons, peer_ranks, peer_values
+from features.compute.points import blocks, chunks, observed_points, with_peers
+from features.compute.session import Session
+from features.compute.sql import compile_expression
+from features.compute.windows import POINT
 from features.declare import Feature
-from features.engine import Engine, engine_of
-from features.facts import CONTEXT
-from features.faults import check_finite, located
-from features.leaves import column
-from features.peers import comparisons, peer_ranks, peer_values
-from features.points import blocks, chunks, observed_points, with_peers
+from features.engines.engine import Engine, engine_of
+from features.facts.account import CONTEXT
 from features.progress import Progress, silent
-from features.session import Session
+from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
-from features.sql import compile_expression
 from features.turns import alone
-from features.weeks import ensure_rollups
-from features.windows import POINT
 from features.workspace import Workspace, publish_file
 
 BLOCK_POINTS = 200_000
@@ -53,7 +53,7 @@ def build(
 
     In: `observations` with `account_id` and `as_of` (a date: midnight UTC, exclusive). Out: one row
     per distinct observation, by date in blocks, by account inside: account_id, as_of, the context
-    columns of `features.facts.CONTEXT`, then the catalogue's features (as `number`, default
+    columns of `features.facts.account.CONTEXT`, then the catalogue's features (as `number`, default
     float32; categories as text).
 
     Raises NotReadyError when nothing was ingested, InputError when there is nothing to observe, or

@@ -15,8 +15,8 @@ import pandas as pd
 
 from features import lake
 from features.errors import NotReadyError
+from features.identity.successors import Merge, families, goes_on_as, read_merges
 from features.settings import Settings
-from features.successors import Merge, families, goes_on_as, read_merges
 from features.workspace import Workspace
 
 CHANGES = ("trial", "convert", "upgrade", "downgrade", "churn", "reactivate")

@@ -18,7 +18,7 @@ import pytest
 from features import build as building
 from features.catalog import catalogue
 from features.declare import Catalogue, Feature
-from features.facts import CONTEXT
+from features.facts.account import CONTEXT
 from features.settings import Settings
 from features.workspace import Workspace
 from tests.reference import Day

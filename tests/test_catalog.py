@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from features.catalog import CBI_PARTS, GROUPS, catalogue
+from features.compute.leaves import column
 from features.described import PARTS, page
-from features.leaves import column
 from features.read_settings import load_settings
 from tests.worlds import sample_settings
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from features.events import CONTRACT
-from features.facts import Records, facts, populations
+from features.facts.account import Records, facts, populations
 from features.settings import Settings
 from tests.worlds import sample_settings
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import goldpan
 from features import lake
-from features.identity import (
+from features.identity.resolve import (
     Links,
     assigned,
     ended,

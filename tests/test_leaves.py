@@ -36,9 +36,9 @@ from features.algebra import (
     Total,
     Window,
 )
-from features.leaves import Rollups, column, leaves
-from features.peers import peer_ranks, peer_values
-from features.sql import compile_expression
+from features.compute.leaves import Rollups, column, leaves
+from features.compute.peers import peer_ranks, peer_values
+from features.compute.sql import compile_expression
 
 NOW = 20_000
 """The day of `as_of`; age 0 is the day before it."""

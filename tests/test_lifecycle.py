@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from features import spells
 from features.errors import InputError, NotReadyError, SettingsError
-from features.funnel import report
-from features.lifecycle import runs, states, timeline
-from features.rules import check_rules
-from features.velocity import between, entries, passage
+from features.lifecycle import spells
+from features.lifecycle.funnel import report
+from features.lifecycle.rules import check_rules
+from features.lifecycle.states import runs, states, timeline
+from features.lifecycle.velocity import between, entries, passage
 from features.workspace import Workspace
 from goldpan import main
 from tests.reference_known import World, midnight

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from features import table, weeks
+from features import table
 from features.read_settings import load_settings
+from features.rollups import weeks
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import Refreshed, read_features, refresh

@@ -11,16 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features import spark_session
 from features.algebra import Sum, Window
 from features.build import build
-from features.engine import running_on
+from features.compute.leaves import column
+from features.compute.points import known_points
+from features.compute.sql import compile_expression
+from features.compute.windows import Windowed, windowed
+from features.engines import spark_session
+from features.engines.engine import running_on
 from features.errors import NotReadyError
-from features.leaves import column
-from features.points import known_points
 from features.settings import Settings
-from features.sql import compile_expression
-from features.windows import Windowed, windowed
 from features.workspace import Workspace
 from tests.worlds import ENDS, load, sample_settings, together, worlds_of
 
@@ -67,7 +67,7 @@ def test_spark_writes_nothing_outside_the_workspace(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     workspace = Workspace(tmp_path / "workspace")
-    from features.spark import SparkEngine
+    from features.engines.spark import SparkEngine
 
     engine = SparkEngine(workspace, running_on(SETTINGS, "spark"))
     kept = engine.keep(engine.register(pa.table({"a": [1.0, 2.0]})))

@@ -8,7 +8,7 @@ import ibis
 import pytest
 
 from features.errors import InputError, SettingsError
-from features.identity import assigned, links
+from features.identity.resolve import assigned, links
 from features.lake import table_files
 from features.read_settings import parse_settings
 from features.workspace import Workspace

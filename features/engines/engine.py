@@ -63,7 +63,7 @@ def engine_of(workspace: Workspace, settings: Settings) -> Engine:
     Raises NotReadyError when Spark is named and cannot be started.
     """
     if settings.engine.name == "spark":
-        from features.spark import SparkEngine
+        from features.engines.spark import SparkEngine
 
         return SparkEngine(workspace, settings)
     return DuckDBEngine(workspace, settings)

@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import pandas as pd
 
-from features import identity, instants, lake
+from features import instants, lake
+from features.compute.windows import POINT
 from features.errors import InputError
+from features.identity import resolve
 from features.instants import DAY_US, morning
-from features.windows import POINT
 from features.workspace import Workspace
 
 
@@ -49,7 +50,7 @@ def known_days(workspace: Workspace) -> pd.DataFrame:
     frame["first"] = frame["created_at"].floordiv(DAY_US) + 1
     frame["first"] = frame[["first"]].assign(known=morning(frame["known_at"])).max(axis=1)
     known = frame.groupby("account_id", as_index=False)["first"].min()
-    gone = identity.merged_away(identity.read_links(workspace)).to_pandas()
+    gone = resolve.merged_away(resolve.read_links(workspace)).to_pandas()
     known = known.merge(gone, on="account_id", how="left")
     end = morning(known["gone_us"].fillna(instants.NEVER).astype("int64"))
     return known[["account_id", "first"]].assign(end=end)

@@ -17,10 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.engine import as_arrow, parquet_files
+from features.engines.engine import as_arrow, parquet_files
+from features.engines.spark_session import Started, start
 from features.errors import InputError
 from features.settings import Settings
-from features.spark_session import Started, start
 from features.workspace import Workspace
 
 

@@ -10,15 +10,15 @@ from ibis import _
 
 from features import lake
 from features.build import build
-from features.engine import engine_of
+from features.compute.points import known_points
+from features.engines.engine import engine_of
 from features.errors import NotReadyError
+from features.facts.journeys import reached_milestones
 from features.instants import DAY_US
-from features.journey_facts import reached_milestones
-from features.points import known_points
 from features.progress import Progress, silent
+from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
 from features.table import check_current, read_features
-from features.weeks import ensure_rollups
 from features.workspace import Workspace
 
 POINT = ["account_id", "as_of"]

@@ -5,10 +5,10 @@ from typing import Any
 import ibis
 from ibis import _
 
+from features.compute.windows import POINT
+from features.facts.known import at_points, beside, first, moments, unchanged_since, visible
 from features.instants import DAY_US, microseconds
-from features.known import at_points, beside, first, moments, unchanged_since, visible
 from features.settings import Settings
-from features.windows import POINT
 
 SUBSCRIPTION = [*POINT, "subscription_id"]
 

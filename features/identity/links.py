@@ -1,4 +1,4 @@
-"""Rows that link ids → spans of both clocks, as Arrow tables; `features.identity` says the rules.
+"""Rows that link ids → spans of both clocks, as Arrow tables; `resolve` says the rules.
 
 Most ids have one answer, which whole columns settle; only the others are told row by row.
 """
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 import pyarrow as pa
 
+from features.identity.successors import Merge, standings
+from features.identity.timelines import Held, Start, Stay, by_start, by_stay
 from features.instants import LONG_AGO, NEVER
-from features.successors import Merge, standings
-from features.timelines import Held, Start, Stay, by_start, by_stay
 
 SPANS = ("from_us", "to_us", "known_us", "until_us")
 

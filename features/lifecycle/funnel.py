@@ -9,13 +9,13 @@ import pandas as pd
 
 from features.errors import InputError
 from features.history import event_span, scoring_day
-from features.lifecycle import STATES, Timeline, moments, number, runs, timeline
-from features.observed import visitors
+from features.identity.successors import goes_on_as, read_merges
+from features.lifecycle.observed import visitors
+from features.lifecycle.spells import mrr_on
+from features.lifecycle.states import STATES, Timeline, moments, number, runs, timeline
+from features.lifecycle.velocity import TRANSITIONS, Passage, between, entries
 from features.progress import Progress, silent
 from features.settings import Journey, Settings
-from features.spells import mrr_on
-from features.successors import goes_on_as, read_merges
-from features.velocity import TRANSITIONS, Passage, between, entries
 from features.workspace import Workspace
 
 PERIOD_DAYS = 365
@@ -101,7 +101,7 @@ def report(
     """The lifecycle as of a day (default: the first midnight after the last event).
 
     `since`: the start of the period (default: a year before, but not before the first event).
-    Raises InputError for days outside the data, and as `features.lifecycle.timeline`.
+    Raises InputError for days outside the data, and as `features.lifecycle.states.timeline`.
     """
     day, start = _period(workspace, as_of, since)
     told = timeline(workspace, settings, day, progress=progress)

@@ -6,10 +6,10 @@ import ibis
 from ibis import _
 
 from features.algebra import SPAN
+from features.compute.windows import POINT
+from features.facts.known import NEVER_DAY, at_points, moments, newest, unchanged_since, visible
 from features.instants import DAY_US, microseconds
-from features.known import NEVER_DAY, at_points, moments, newest, unchanged_since, visible
 from features.settings import Settings
-from features.windows import POINT
 
 NEAR = 0.8
 """The share of the seats from which on a day counts as near the limit."""

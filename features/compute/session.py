@@ -5,14 +5,15 @@ from collections.abc import Callable
 import ibis
 import pandas as pd
 
-from features import identity, lake
+from features import lake
 from features.algebra import RING_DAYS, SPAN, YEAR_BACK, Expression
-from features.engine import Engine
+from features.compute.leaves import Rollups, leaves
+from features.engines.engine import Engine
 from features.events import CONTRACT
-from features.facts import Records, facts, populations
-from features.leaves import Rollups, leaves
+from features.facts.account import Records, facts, populations
+from features.identity import resolve
+from features.rollups.weeks import KEYS, Manifest
 from features.settings import Settings
-from features.weeks import KEYS, Manifest
 from features.workspace import Workspace
 
 Known = Callable[[ibis.Table, Records, Settings], ibis.Table]
@@ -80,10 +81,10 @@ class Session:
 
     def _records(self, workspace: Workspace) -> dict[str, ibis.Table]:
         """Accounts, users and subscriptions, each row with the instants between which it counts."""
-        links = identity.read_links(workspace)
+        links = resolve.read_links(workspace)
         tables = {n: self._table(workspace, n) for n in ("accounts", "users", "subscriptions")}
         return {
-            name: (identity.ended if name == "accounts" else identity.merged)(table, links)
+            name: (resolve.ended if name == "accounts" else resolve.merged)(table, links)
             for name, table in tables.items()
         }
 

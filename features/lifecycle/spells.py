@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from features.history import read_rows
+from features.identity.successors import Merge, families, goes_on_as, read_merges
 from features.instants import DAY_US
 from features.settings import Settings
-from features.successors import Merge, families, goes_on_as, read_merges
 from features.workspace import Workspace
 
 Instant = int

@@ -9,7 +9,6 @@ from typing import Any
 
 import ibis
 
-from features import days
 from features.algebra import (
     RING_DAYS,
     SPAN,
@@ -31,7 +30,8 @@ from features.algebra import (
     Total,
     Window,
 )
-from features.windows import POINT, Windowed, totals, windowed
+from features.compute import days
+from features.compute.windows import POINT, Windowed, totals, windowed
 
 Stage = Callable[[ibis.Table], ibis.Table]
 Runs = LongestGap | LongestStreak | Streak
@@ -40,7 +40,7 @@ Busiest = OfBusiest | SinceBusiest
 
 @dataclass(frozen=True)
 class Rollups:
-    """The rollups of `features.rollups`: what windows reach, and in `ever` one of them whole."""
+    """The rollups of `rollups.daily`: what windows reach, and in `ever` one of them whole."""
 
     account_day: ibis.Table
     account_event_day: ibis.Table

@@ -40,7 +40,7 @@ from features.algebra import (
     TopShare,
     Total,
 )
-from features.leaves import column
+from features.compute.leaves import column
 
 ZERO_WHEN_NOTHING = (
     Sum, Total, LongestStreak, Streak, Distinct, OnlyIn, Entropy, EventCount

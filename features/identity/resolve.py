@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from ibis import _
 
 from features import instants, lake
+from features.identity.links import alias_spans, membership_spans, merge_spans
 from features.instants import LONG_AGO, NEVER, microseconds
-from features.links import alias_spans, membership_spans, merge_spans
 from features.workspace import Workspace
 
 

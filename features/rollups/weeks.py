@@ -16,11 +16,13 @@ from typing import Any
 import duckdb
 import ibis
 
-from features import identity, lake, rollups
-from features.engine import Engine
+from features import lake
+from features.engines.engine import Engine
 from features.errors import NotReadyError
+from features.identity import resolve
 from features.instants import DAY_US
 from features.progress import Progress, silent
+from features.rollups import daily
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 
@@ -74,7 +76,7 @@ def ensure_rollups(
     files = {name: tuple(lake.table_files(workspace, name)) for name in _READ}
     if not files["events"]:
         raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
-    held, meaning = read_manifest(workspace), rollups.meaning(settings)
+    held, meaning = read_manifest(workspace), daily.meaning(settings)
     counts = _events_by_week(files["events"])
     stale = set(counts)
     if held.meaning == meaning and all(set(getattr(held, n)) <= set(files[n]) for n in _READ):
@@ -169,9 +171,9 @@ class _Maker:
     def __init__(self, engine: Engine, workspace: Workspace, settings: Settings) -> None:
         self.engine, self.settings, self.folder = engine, settings, workspace.rollups
         self.events = lake.table_files(workspace, "events")
-        self.who = identity.read_links(workspace)
+        self.who = resolve.read_links(workspace)
         everything = engine.read_parquet(self.events)
-        self.complete = identity.is_complete(everything, self.who)
+        self.complete = resolve.is_complete(everything, self.who)
 
     def make(self, weeks: list[int]) -> dict[str, str]:
         """Write the rollups of some weeks in a row; week → the name of its files."""
@@ -179,22 +181,22 @@ class _Maker:
         span = _moment(first - 1), _moment(end)
         raw = self.engine.read_parquet(self.events)
         mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
-        owned = identity.assigned(mine, self.who, complete=self.complete)
-        return self._write(rollups.known_events(owned, self.settings, span), first, weeks)
+        owned = resolve.assigned(mine, self.who, complete=self.complete)
+        return self._write(daily.known_events(owned, self.settings, span), first, weeks)
 
     def _write(self, events: ibis.Table, first: int, weeks: list[int]) -> dict[str, str]:
         keep = self.engine.keep
-        by_event = rollups.account_event_day(events.filter(events.day >= first))
-        by_user = rollups.user_day(events, self.settings.events)
+        by_event = daily.account_event_day(events.filter(events.day >= first))
+        by_user = daily.user_day(events, self.settings.events)
         tables = {
             "account_event_day": keep(by_event),
             "user_day": keep(by_user.filter(by_user.day >= first)),
         }
-        daily = rollups.account_day(tables["account_event_day"], tables["user_day"], self.settings)
-        tables["account_day"] = keep(daily)
+        by_day = daily.account_day(tables["account_event_day"], tables["user_day"], self.settings)
+        tables["account_day"] = keep(by_day)
         names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
         for name, table in tables.items():
-            rows = rollups.settled(table, KEYS[name])
+            rows = daily.settled(table, KEYS[name])
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             parts = {int(w): self.folder / name / f"{made}.parquet" for w, made in names.items()}
             self.engine.write_parts(rows.mutate(part=rows.day // 7), parts, ["account_id", "day"])

@@ -4,9 +4,9 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
-from features.known import NEVER_DAY
+from features.compute.windows import POINT
+from features.facts.known import NEVER_DAY
 from features.settings import Settings
-from features.windows import POINT
 
 
 def milestones(points: ibis.Table, by_event: ibis.Table, settings: Settings) -> ibis.Table:

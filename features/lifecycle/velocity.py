@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight
 
-from features.lifecycle import FLAGS, Timeline
+from features.lifecycle.states import FLAGS, Timeline
 
 HORIZONS = (14, 30, 60, 90)
 QUARTILES = (0.25, 0.5, 0.75)

@@ -17,7 +17,7 @@ when its first month is over and it pays on.
 
 What was merged into another account has no state of its own from then on; what it had counts for
 the other. Internal accounts have none. Visitors that belong to no account are people, not accounts:
-`features.observed.visitors` counts them.
+`features.lifecycle.observed.visitors` counts them.
 
 Rules over features are looked at on a grid of days (Mondays, and the day asked for); in between
 they count as on the day of the grid before. All else is exact to the day.
@@ -32,15 +32,15 @@ import numpy as np
 import pandas as pd
 
 from features import lake
+from features.compute.points import known_days
 from features.history import event_span
+from features.identity.successors import goes_on_as, read_merges
 from features.instants import DAY_US
-from features.observed import features_at, seen
-from features.points import known_days
+from features.lifecycle.observed import features_at, seen
+from features.lifecycle.rules import active_rules, check_rules, compares, feature_names, pql_rules
+from features.lifecycle.spells import standings
 from features.progress import Progress, silent
-from features.rules import active_rules, check_rules, compares, feature_names, pql_rules
 from features.settings import Rule, Settings
-from features.spells import standings
-from features.successors import goes_on_as, read_merges
 from features.workspace import Workspace
 
 STATES = {
@@ -65,7 +65,7 @@ class Timeline:
 
     `flags`: account_id, day and the booleans `FLAGS`, one row for each day on which one of them may
     have changed; they hold until the account's next row. `milestones`: account_id, milestone, day.
-    `standings` as in `features.spells`. `arrivals`: account_id, day of a merge with another, whose
+    `standings` as in `lifecycle.spells`. `arrivals`: account_id, day of a merge with another, whose
     place it takes. Days count from 1970-01-01.
     """
 

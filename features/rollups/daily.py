@@ -47,7 +47,7 @@ def known_events(
     """Events with their day, who may see them from when to when, and what kind of use they are.
 
     In: account_id, user_id ('' for nobody in particular), event, event_us, known_us, until_us,
-    value, as `features.identity.assigned` gives them; `span` holds all of them. Left out: what no
+    value, as `resolve.assigned` gives them; `span` holds all of them. Left out: what no
     midnight ever saw.
     """
     quiet = [*settings.events.passive, *settings.events.notifications_shown]

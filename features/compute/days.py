@@ -12,7 +12,7 @@ import ibis
 from ibis import _
 
 from features.algebra import SPAN, DaysOver, LongestGap, LongestStreak, Streak
-from features.windows import POINT, Windowed, windowed
+from features.compute.windows import POINT, Windowed, windowed
 
 DOUBLINGS = (1, 2, 4, 8, 16)
 

@@ -7,8 +7,8 @@ import ibis
 from ibis import _
 
 from features.algebra import Expression, PeerMedian, PeerRank
-from features.sql import compile_expression, peer_column
-from features.windows import POINT
+from features.compute.sql import compile_expression, peer_column
+from features.compute.windows import POINT
 
 Compared = PeerRank | PeerMedian
 

@@ -1,7 +1,7 @@
 """What is known about an account at an observation: profile, company, plan, people, milestones.
 
 A row of a contract table is visible at `as_of` when its fact began before it, was known by then,
-and still held for the account (`features.known`).
+and still held for the account (`features.facts.known`).
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ import ibis
 import pyarrow as pa
 
 from features.algebra import SPAN
+from features.compute.windows import POINT
+from features.facts.journeys import milestones
+from features.facts.known import at_points, beside, moments, newest, unchanged_since, visible
+from features.facts.people import NEAR, people
+from features.facts.subscriptions import commercial, plan_rank
 from features.instants import DAY_US
-from features.journey_facts import milestones
-from features.known import at_points, beside, moments, newest, unchanged_since, visible
-from features.people_facts import NEAR, people
 from features.settings import Settings
-from features.subscription_facts import commercial, plan_rank
-from features.windows import POINT
 
 CONTEXT = {
     "population": pa.string(),

@@ -1,0 +1,1 @@
+"""The algebra of features compiled to ibis: leaves over rollups, combinations, peers."""

@@ -1,0 +1,1 @@
+"""Where tables are computed: DuckDB on this machine, or Spark."""

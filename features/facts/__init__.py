@@ -1,0 +1,1 @@
+"""What is known of an account at an observation, besides what it does."""

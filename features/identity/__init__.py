@@ -1,0 +1,1 @@
+"""Whose an event is: ids, aliases, memberships and merges, as known then."""

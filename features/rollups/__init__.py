@@ -1,0 +1,1 @@
+"""Events summed by day: the bitemporal rollups, and their files, one a week."""
