@@ -71,11 +71,14 @@ def refresh(
         kept = points.merge(good[POINT], on=POINT)
         missing = _without(points, kept)
         stale = {*missing["month"], *_without(stored, kept)["month"]} & {*points["month"]}
-        writer = _Writer(workspace, table_schema(catalogue(settings).features), sorted(stale))
+        features = catalogue(settings).features
+        writer = _Writer(workspace, table_schema(features), sorted(stale))
         try:
             writer.copy(held, kept)
             if len(missing):
-                for rows in computed(workspace, settings, missing[POINT], progress=progress):
+                for rows in computed(
+                    workspace, settings, missing[POINT], features, progress=progress
+                ):
                     writer.add(rows)
             untouched = {*points["month"]} - stale
             months = {m: held.months[m] for m in sorted(untouched)} | writer.close()

@@ -68,7 +68,7 @@ def _built(
 ) -> pd.DataFrame:
     path = workspace.tmp / "lifecycle.parquet"
     try:
-        build(workspace, settings, points, out=path, progress=progress)
+        build(workspace, settings, points, out=path, names=names, progress=progress)
         return _frame(pq.read_table(path, columns=[*POINT, *names]))
     finally:
         path.unlink(missing_ok=True)
