@@ -240,7 +240,7 @@ def _promoted(
     workspace: Workspace, settings: Settings, outcomes: tuple[str, ...], number: str | None
 ) -> int:
     """Promote and show; 0 when every outcome's model was taken, else the gravest exit code."""
-    from training.registry import promote as run
+    from training.promotion import promote as run
 
     code = 0
     for outcome in outcomes:
