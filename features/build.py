@@ -21,13 +21,12 @@ from features.catalog import catalogue
 from features.compute.faults import check_finite, located
 from features.compute.leaves import column
 from features.compute.peers import comparisons, peer_ranks, peer_values
-from features.compute.points import blocks, chunks, observed_points, with_peers
 from features.compute.session import Session
 from features.compute.sql import compile_expression
-from features.compute.windows import POINT
 from features.declare import Feature
 from features.engines.engine import Engine, engine_of
 from features.facts.account import CONTEXT
+from features.points import POINT, blocks, chunks, observed_points, with_peers
 from features.progress import Progress, silent
 from features.rollups.weeks import ensure_rollups
 from features.settings import Settings

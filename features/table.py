@@ -21,11 +21,10 @@ import pyarrow.parquet as pq
 from features import lake, provenance
 from features.build import computed, table_schema
 from features.catalog import catalogue
-from features.compute.points import observed_points
-from features.compute.windows import POINT
 from features.errors import NotReadyError
 from features.events import CONTRACT
 from features.instants import morning
+from features.points import POINT, observed_points
 from features.progress import Progress, silent
 from features.settings import Settings
 from features.turns import alone

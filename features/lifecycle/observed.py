@@ -10,11 +10,11 @@ from ibis import _
 
 from features import lake
 from features.build import build
-from features.compute.points import known_points
 from features.engines.engine import engine_of
 from features.errors import NotReadyError
 from features.facts.journeys import reached_milestones
 from features.instants import DAY_US
+from features.points import known_points
 from features.progress import Progress, silent
 from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
