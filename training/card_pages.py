@@ -118,8 +118,8 @@ def not_for(card: Mapping[str, Any]) -> list[str]:
                      "uncertain; use the order, not the decimals.")  # fmt: skip
     agreed = card.get("agreement")
     if agreed is not None:
-        found.append(f"The reasons are what the model goes by, not causes. A model fitted on other "
-                     f"accounts shares {100 * agreed['names']:.0f} in 100 of each score's three "
+        found.append("The reasons are what the model goes by, not causes. A model fitted on "
+                     f"other accounts shares {100 * agreed['names']:.0f} in 100 of each score's three "
                      f"strongest reasons ({100 * agreed['weight']:.0f} by their weight).")  # fmt: skip
     return [
         *found,
