@@ -75,7 +75,7 @@ def logistic(
         if np.abs(step).max() < NEAR:
             break
     p = expit(X @ beta)
-    inverse = np.linalg.inv(_bend(X, p, ridge))
+    inverse = np.asarray(np.linalg.inv(_bend(X, p, ridge)), dtype=np.float64)
     return Fit(beta, _covariance(inverse, sums_by(account, X * (y - p)[:, None])))
 
 
