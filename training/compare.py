@@ -29,7 +29,7 @@ from training.observations import read_history
 from training.outcomes import chosen
 from training.registry import Candidate
 from training.split import Window, windows
-from training.train import Task, feature_table, labelled, task_of
+from training.prepare import feature_table, labelled, task_of
 
 FEWEST = 50  # positives behind both cut-offs, to compare the models as they are
 OWN = ("bagging_seed", "feature_fraction_seed", "num_threads")

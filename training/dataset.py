@@ -65,7 +65,7 @@ class Dataset:
         """The values of one column, None where the table has no such feature."""
         return self.X[:, self.names.index(name)] if name in self.names else None
 
-    def take(self, rows: Mask) -> "Dataset":
+    def take(self, rows: Mask | NDArray[np.int64]) -> "Dataset":
         """Only these rows."""
         return Dataset(self.X[rows], self.y[rows], self.account[rows], self.as_of[rows],
                        self.mrr[rows], self.columns)  # fmt: skip

@@ -47,16 +47,6 @@ class TrainResult:
     card: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Task:
-    """One outcome, ready to be learnt."""
-
-    outcome: Outcome
-    timing: Timing
-    data: Dataset
-    split: Split
-
-
 def train(
     workspace: Workspace,
     settings: Settings,
@@ -110,59 +100,6 @@ def learn_all(
     return results
 
 
-def prepare(
-    settings: Settings,
-    features: Catalogue,
-    name: str,
-    timing: Timing,
-    table: pd.DataFrame,
-    history: History,
-) -> Task:
-    """Observations, labels, split and matrix of one outcome."""
-    rows = labelled(settings, name, timing, table, history)
-    return task_of(settings, features, name, timing, rows)
-
-
-def labelled(
-    settings: Settings, name: str, timing: Timing, table: pd.DataFrame, history: History
-) -> pd.DataFrame:
-    """The rows that one outcome learns from and is judged on, with their label, by as_of."""
-    outcome = OUTCOMES[name]
-    rows = observed(table, schedule(history, timing, name), name)
-    rows = rows[eligible(outcome, rows, settings, timing)]
-    found = label(rows, history.changes, outcome, timing, history.until)
-    if found.empty:
-        raise RefusedError(
-            f"no observations for outcome '{name}' among {len(table)} rows of the feature table",
-            expected=f"{in_words(outcome, timing)}, on the days that outcomes.{name} asks for",
-            do="Check the mapping of the subscriptions and [plans] in the settings.",
-        )
-    return found.sort_values(["as_of", "account_id"], ignore_index=True)
-
-
-def task_of(
-    settings: Settings, features: Catalogue, name: str, timing: Timing, rows: pd.DataFrame
-) -> Task:
-    """Split and matrix of labelled rows."""
-    y = rows["label"].to_numpy(dtype=np.float64)
-    gap = timing.lead_days + timing.horizon_days
-    parts = split(rows["as_of"].to_numpy(dtype="datetime64[D]"), y, gap, name)
-    return Task(OUTCOMES[name], timing, assemble(rows, features.features, name, parts.learn), parts)
-
-
-def observed(table: pd.DataFrame, asked: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows of the feature table for the observations of an outcome, none of them lacking."""
-    rows = table.merge(asked, on=PAIR)
-    if lacking := len(asked) - len(rows):
-        raise NotReadyError(
-            f"a feature table without {lacking:,} of the {len(asked):,} observations of outcome "
-            f"'{name}'",
-            expected=f"all that outcomes.{name} asks for now",
-            do="Run `goldpan build` again.",
-        )
-    return rows
-
-
 def learn(
     workspace: Workspace, settings: Settings, features: Catalogue, task: Task, at: Any
 ) -> TrainResult:
@@ -180,9 +117,3 @@ def learn(
     version, run_id = registry.record(workspace, made)
     return TrainResult(task.outcome.name, version, run_id, assessment.verdict, assessment.figures,
                        assessment.baselines, made.card)  # fmt: skip
-
-
-def feature_table(workspace: Workspace) -> pd.DataFrame:
-    """The feature table of the training observations; as_of becomes datetime64, midnight UTC."""
-    table = read_features(workspace).to_pandas(date_as_object=False)
-    return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
