@@ -325,7 +325,7 @@ class Contact(Section):
     `works`: the chance that a contact keeps an account that would have left, for `months` months.
     """
 
-    cost: float = Field(default=50.0, ge=0)
+    cost: float = Field(default=20.0, ge=0)
     works: float = Field(default=0.2, gt=0, le=1)
     months: int = Field(default=12, ge=1)
 

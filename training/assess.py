@@ -14,10 +14,10 @@ from training.calibrate import affine, margins
 from training.dataset import Dataset, Floats, Leak
 from training.evaluate import Bootstrap, Draws, Figure
 from training.fit import Fitted
-from training.gate import Verdict, judge
+from training.gate import ENOUGH_FOR_REASONS, Verdict, judge
 from training.models import Baseline
 from training.split import Split
-from training.stability import agreement
+from training.stability import Agreement, agreement
 
 COMPARED = ("auc", "pr_auc", "log_loss")
 
@@ -34,7 +34,7 @@ class Assessment:
     verdict: Verdict
     margins: Mapping[str, Floats]
     backtest: tuple[CutOffFigures, ...] = ()
-    agreement: float | None = None
+    agreement: Agreement | None = None
 
 
 def assess(
@@ -67,6 +67,7 @@ def assess(
     backtest = backtested(cut_offs, training)
     signals = [c.signal for c in data.columns]
     steady = agreement(fitted, data.take(split.fit), test, signals, training)
+    enough = data.y[split.fit].sum() >= ENOUGH_FOR_REASONS
     seen = np.isin(test.account, np.unique(data.account[split.fit]))
     return Assessment(
         figures=figures,
@@ -74,7 +75,14 @@ def assess(
         differences=differences,
         slices=slices.sliced(scores["model"], test, sample, slices.masks(test, seen)),
         leaks=tuple(leaks),
-        verdict=judge(figures, differences, leaks, int(test.y.sum()), backtest, steady),
+        verdict=judge(
+            figures,
+            differences,
+            leaks,
+            int(test.y.sum()),
+            backtest,
+            steady.weight if enough else None,
+        ),
         margins=scores,
         backtest=backtest,
         agreement=steady,

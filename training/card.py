@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def _figures(assessment: Assessment) -> dict[str, Any]:
         "differences": {n: numbers(f) for n, f in assessment.differences.items()},
         "slices": numbers(assessment.slices),
         "backtest": [_cut_off(cut) for cut in assessment.backtest],
-        "top_3_agreement": assessment.agreement,
+        "agreement": asdict(assessment.agreement) if assessment.agreement else None,
         "leaks": [
             {"feature": leak.feature, "evidence": leak.evidence, "alarm": leak.alarm}
             for leak in assessment.leaks

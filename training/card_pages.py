@@ -116,14 +116,14 @@ def not_for(card: Mapping[str, Any]) -> list[str]:
     if card["positives"] < 300:
         found.append(f"It learnt from {card['positives']} outcomes only: single scores are "
                      "uncertain; use the order, not the decimals.")  # fmt: skip
-    agreed = card.get("top_3_agreement")
+    agreed = card.get("agreement")
     if agreed is not None:
         found.append(f"The reasons are what the model goes by, not causes. A model fitted on other "
-                     f"accounts names {100 * agreed:.0f} in 100 of the same three strongest "
-                     "signals.")  # fmt: skip
+                     f"accounts shares {100 * agreed['names']:.0f} in 100 of each score's three "
+                     f"strongest reasons ({100 * agreed['weight']:.0f} by their weight).")  # fmt: skip
     return [
         *found,
-        f"For other accounts than {card['eligibility']} it says nothing.",
+        f"It says nothing of accounts other than these: {card['eligibility']}.",
         "When tracking breaks (an event renamed, an integration stopped) scores fall or rise for "
         "no reason of the accounts: mend the tracking, do not retrain on it.",
         "After a change of prices, plans or product it knows only the former world: judge it anew "

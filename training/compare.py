@@ -36,6 +36,10 @@ OWN = ("bagging_seed", "feature_fraction_seed", "num_threads")
 """Parameters that belong to one run rather than to its recipe."""
 
 
+class OutdatedError(NotReadyError):
+    """A version that reads features which are no longer made: it cannot score, nor be compared."""
+
+
 @dataclass(frozen=True)
 class Period:
     """Days on which both were judged; `log_loss` and `auc`: the second less the first."""
@@ -102,7 +106,7 @@ def coded_for(version: Candidate, rows: pd.DataFrame) -> np.ndarray:
     """The rows as a version reads them: its columns, in its order, by its vocabularies."""
     wanted = version.files["schema.json"]["features"]
     if absent := [f["name"] for f in wanted if f["name"] not in rows]:
-        raise NotReadyError(
+        raise OutdatedError(
             f"version {version.version} of outcome '{version.outcome}', which reads "
             f"{len(absent)} feature(s) that are no longer made: {', '.join(absent[:3])}",
             do="It cannot be scored, nor compared.",

@@ -11,7 +11,11 @@ from training.evaluate import Figure
 FEWEST_TEST_POSITIVES = 30
 # On data without any signal AUC's interval can end just above 0.5 by luck; skill then stays at 0.
 LEAST_SKILL = 0.01
-LEAST_AGREEMENT = 0.75
+# Agreement of reasons under a refit on a bootstrap of accounts, weighed by their size. Of the names
+# alone, models of the sample company reach .56 to .72 at 500 to 2,400 positives: 59 signals, many
+# of which tell the same, change places. Weighed: .75 to .80; 1,200 accounts: .38 to .80.
+LEAST_AGREEMENT = 0.5
+ENOUGH_FOR_REASONS = 300  # positives learnt from; below, reasons are told to be unsteady
 CALIBRATED = (
     ("observed_expected", "observed over expected", (0.9, 1.1)),
     ("calibration_slope", "slope of the calibration", (0.8, 1.2)),
@@ -67,8 +71,8 @@ def judge(
     """Judge a model by its figures on the test period, its backtest and a refit.
 
     `differences`: baseline → metric → (ours less theirs). A model fails against a baseline when the
-    paired 95 % interval of the difference lies wholly on the worse side. `agreement`: see
-    `training.stability`; None where it was not measured.
+    paired 95 % interval of the difference lies wholly on the worse side. `agreement`: by
+    weight, of `training.stability`; None where there are too few positives to ask it.
     """
     auc, skill = figures["auc"], figures["log_loss_skill"]
     conditions = [
@@ -112,8 +116,8 @@ def _backtested(cut_offs: Sequence[CutOffFigures]) -> list[Condition]:
 def _steady(agreement: float | None) -> list[Condition]:
     if agreement is None:
         return []
-    return [Condition(f"a refit on other accounts names the same top three signals "
-                      f"(agreement from {LEAST_AGREEMENT})",
+    return [Condition("a refit on other accounts shares most of the weight of each score's top "
+                      f"three reasons (from {LEAST_AGREEMENT})",
                       agreement >= LEAST_AGREEMENT, f"{agreement:.2f}")]  # fmt: skip
 
 

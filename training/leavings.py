@@ -86,7 +86,8 @@ def metrics(assessment: Assessment) -> dict[str, float]:
     found = {f"{prefix}{name}": f for prefix, fs in groups.items() for name, f in fs.items()}
     flat = {f"{name}{end}": value for name, f in found.items() for end, value in _ends(f)}
     if assessment.agreement is not None:
-        flat["top_3_agreement"] = assessment.agreement
+        flat["agreement_names"] = assessment.agreement.names
+        flat["agreement_weight"] = assessment.agreement.weight
     return {name: value for name, value in flat.items() if np.isfinite(value)}
 
 

@@ -105,6 +105,32 @@ def rollback(
     return Promotion(outcome, back, now, folder, ())
 
 
+def contenders(
+    workspace: Workspace, settings: Settings, outcome: str, versions: Sequence[str]
+) -> tuple[Candidate, Candidate]:
+    """The two versions to compare: those named, or the champion and the newest.
+
+    One name alone is held against the champion. Raises InputError for more than two, for twice the
+    same, and NotReadyError without a champion to compare with.
+    """
+    chosen(settings, [outcome])
+    if len(versions) > 2:
+        raise InputError(f"{len(versions)} versions", expected="two", do="Name two.")
+    named = list(versions)
+    if len(named) < 2:
+        now = bundle.current(workspace, outcome)
+        if now is None:
+            raise NotReadyError(f"nothing promoted for outcome '{outcome}' to compare with",
+                                do="Name two versions, or run `goldpan promote`.")  # fmt: skip
+        named.insert(0, now)
+    one = candidate(workspace, outcome, named[0])
+    other = candidate(workspace, outcome, named[1] if named[1:] else None)
+    if one.version == other.version:
+        raise InputError(f"version {one.version} twice", expected="two different versions",
+                         do="Train another, or name two.")  # fmt: skip
+    return one, other
+
+
 def move(
     workspace: Workspace,
     what: str,

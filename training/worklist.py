@@ -100,13 +100,14 @@ def profit(score: Floats, test: Dataset, contact: Contact) -> tuple[Floats, Floa
     """Share of the list worked, and the profit of working it: money kept less contacts paid.
 
     A contact costs `contact.cost` and keeps, with the chance `contact.works`, the MRR of an account
-    that would have left for `contact.months` months. A year's view of one period's list, not a
-    forecast: whether contacts work must be measured.
+    that would have left for `contact.months` months. The mean over the days' lists; not a forecast:
+    whether contacts work must be measured.
     """
+    lists = len(np.unique(test.as_of))
     order = np.argsort(-score, kind="stable")
     kept = contact.works * contact.months * (test.mrr * test.y)[order]
     share = np.arange(len(score) + 1) / len(score)
-    return share, np.append(0.0, np.cumsum(kept - contact.cost))
+    return share, np.append(0.0, np.cumsum(kept - contact.cost) / lists)
 
 
 def figures(draws: Mapping[str, Floats]) -> dict[str, Figure]:

@@ -88,7 +88,7 @@ def distribution(drawn: Drawn) -> Figure:
         middle = float(np.median(scores))
         text = f"{name}: {len(scores):,}, median {middle:.1%}"
         ax.stairs(share, edges, color=tint, lw=1.6, label=text)
-        ax.axvline(middle, color=tint, lw=1, ls=(0, (4, 3)))
+        ax.vlines(middle, 0, share.max(), color=tint, lw=1.4, ls=(0, (4, 3)))
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g}%"))
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -105,7 +105,7 @@ def profit(drawn: Drawn) -> Figure | None:
         return None
     contact = drawn.contact
     figure, ax = canvas(drawn, "what working the list is worth", "Share of the list worked",
-                        f"Money kept less contacts, {drawn.currency}")  # fmt: skip
+                        f"Kept less contacts, {drawn.currency} a list")  # fmt: skip
     mrr = drawn.test.mrr
     lists = (("MRR alone", mrr, MUTED, 1.3), ("p", drawn.probability, BLUE, 1.3),
              ("p × MRR", drawn.probability * mrr, GOLD, 2.6))  # fmt: skip
@@ -121,7 +121,8 @@ def profit(drawn: Drawn) -> Figure | None:
     ax.text(0.02, 0.03, said, transform=ax.transAxes, color=INK, fontsize=8.5, va="bottom")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g}%"))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
-    ax.set_xlim(0, 1)
+    most = float(money.max())
+    ax.set(xlim=(0, 1), ylim=(-1.2 * max(most, 1.0), 1.35 * max(most, 1.0)))
     legend(ax, "upper right")
     return figure
 

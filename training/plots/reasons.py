@@ -13,7 +13,7 @@ from training.dataset import Floats
 from training.plots.style import GOLD, INK, LOW_TO_HIGH, MUTED, RULE, Drawn, canvas
 
 SHOWN = 12
-MISSING = "#c9ccd1"
+MISSING = "#33373d"
 
 
 def beeswarm(drawn: Drawn) -> Figure:
@@ -26,7 +26,7 @@ def beeswarm(drawn: Drawn) -> Figure:
         shade = ranks(drawn.values[:, column])
         known = ~np.isnan(shade)
         y = place + spread(x)
-        ax.scatter(x[~known], y[~known], s=7, c="#c9ccd1", lw=0, rasterized=True)
+        ax.scatter(x[~known], y[~known], s=7, c=MISSING, lw=0, rasterized=True)
         ax.scatter(x[known], y[known], s=7, c=shade[known], cmap=LOW_TO_HIGH, vmin=0, vmax=1, lw=0,
                    rasterized=True)  # fmt: skip
     ax.axvline(0, color=MUTED, lw=1)
@@ -91,6 +91,6 @@ def _scale(figure: Figure, ax: Axes) -> None:
         ScalarMappable(cmap=LOW_TO_HIGH), ax=ax, fraction=0.025, pad=0.02, aspect=40
     )
     bar.set_ticks([0, 1], labels=["low", "high"])
-    bar.set_label("the feature's value (grey: missing)", color=MUTED, fontsize=9, labelpad=-12)
+    bar.set_label("the feature's value (black: missing)", color=MUTED, fontsize=9, labelpad=-12)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=9, labelcolor=INK)

@@ -58,9 +58,8 @@ def canvas(
     FigureCanvasAgg(figure)
     figure.text(0.99, 0.015, drawn.note, ha="right", color=MUTED, fontsize=8, style="italic")
     ax = figure.add_subplot(facecolor=PAPER)
-    ax.set_title(
-        f"{drawn.title}: {what}", loc="left", color=INK, fontsize=13, fontweight="bold", pad=12
-    )
+    figure.suptitle(f"{drawn.title}: {what}", x=0.012, ha="left", color=INK, fontsize=13,
+                    fontweight="bold")  # fmt: skip
     ax.set_xlabel(x, color=MUTED, labelpad=8)
     ax.set_ylabel(y, color=MUTED, labelpad=8)
     ax.tick_params(length=0, labelcolor=INK, labelsize=9)
