@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,10 @@ class Dataset:
         """Only these rows."""
         return Dataset(self.X[rows], self.y[rows], self.account[rows], self.as_of[rows],
                        self.mrr[rows], self.columns)  # fmt: skip
+
+    def relabelled(self, y: Floats) -> "Dataset":
+        """The same rows with another y."""
+        return replace(self, y=y)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,19 @@ from training.split import Split, split
 
 
 @dataclass(frozen=True)
+class Parted:
+    """Labelled rows as a matrix, and what each is for."""
+
+    data: Dataset
+    split: Split
+
+
+@dataclass(frozen=True)
 class Task:
     """One outcome, ready to be learnt.
 
-    `data`: the labelled rows, that `split` cuts; `rows`: whose and of which day they are (account_id,
-    as_of); `watch`: these rows and those with an outcome in the lead, with the days they waited;
+    `data`: the labelled rows, that `split` cuts; `rows`: whose and of which day (account_id, as_of)
+    they are; `watch`: these rows and those with an outcome in the lead, with the days they waited;
     `history`: what all of it was made of.
     """
 
@@ -56,7 +64,7 @@ def prepare(
     learn = (every["as_of"] <= found["as_of"][parts.learn].max()).to_numpy()
     # The matrix is made once; a label that is no number marks an outcome within the lead.
     labels = found["label"].reindex(every.index)
-    whole = assemble(every.assign(label=labels), features.features, name, learn)
+    whole = assemble(every.copy().assign(label=labels), features.features, name, learn)
     known = labels.notna().to_numpy()
     seen = (np.datetime64(history.until) - whole.as_of).astype(np.float64)
     return Task(
@@ -95,10 +103,10 @@ def labelled(
 
 def task_of(
     settings: Settings, features: Catalogue, name: str, timing: Timing, rows: pd.DataFrame
-) -> tuple[Dataset, Split]:
+) -> Parted:
     """Matrix and split of labelled rows."""
     parts = _parts(rows, name, timing)
-    return assemble(rows, features.features, name, parts.learn), parts
+    return Parted(assemble(rows, features.features, name, parts.learn), parts)
 
 
 def observed(table: pd.DataFrame, asked: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -120,9 +128,7 @@ def feature_table(workspace: Workspace) -> pd.DataFrame:
     return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
 
 
-def _labelled(
-    every: pd.DataFrame, name: str, timing: Timing, history: History
-) -> pd.DataFrame:
+def _labelled(every: pd.DataFrame, name: str, timing: Timing, history: History) -> pd.DataFrame:
     found = label(every, history.changes, OUTCOMES[name], timing, history.until)
     if found.empty:
         raise RefusedError(
