@@ -216,6 +216,7 @@ def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...]
         results = run(workspace, settings, outcomes, progress, refused.__setitem__)
     for result in results:
         terminal.model(result.card, result.verdict.conditions, result.version)
+        terminal.OUT.print(f"  [dim]run {result.run_id}[/dim]")
     for error in refused.values():
         terminal.failure(error)
     return not refused and all(result.verdict.passed for result in results)
