@@ -224,6 +224,38 @@ def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...]
 
 @verb
 @click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of tables.")
+@click.option("--write", "keep", is_flag=True, help="Write them to WORKSPACE/insights too.")
+def insights(
+    workspace: Path, settings_file: Path, outcomes: tuple[str, ...], as_json: bool, keep: bool
+) -> None:
+    """Tell what goes with buying, upgrading, renewing and leaving.
+
+    Golden features raw and adjusted, sequences as editable PQL rules, signals, frequencies of use;
+    for OUTCOMES, or all that the settings declare.
+    With intervals, false discovery control and a trial against chance. Association, never cause.
+    Exits 3 where there is too little to say anything.
+    """
+    from training.insights import insights as run
+    from training.insights import write
+
+    place, settings = Workspace(workspace), load_settings(settings_file)
+    if as_json:
+        found = run(place, settings, outcomes or None)
+        click.echo(json.dumps(found.plain(), indent=2, allow_nan=False))
+    else:
+        import terminal_insights
+
+        opened(workspace, settings_file)
+        with terminal.step("Looking for insights") as progress:
+            found = run(place, settings, outcomes or None, progress=progress)
+        terminal_insights.insights(found)
+    for path in write(place, found) if keep else ():
+        click.echo(f"wrote {path}", err=as_json)
+
+
+@verb
+@click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
 @click.option("--version", "number", help="A registered version (default: the newest).")
 @click.option("--force", is_flag=True, help="In spite of the gate; recorded with the reason.")
 @click.option("--reason", help="Why; --force needs it.")

@@ -119,10 +119,12 @@ def not_for(card: Mapping[str, Any]) -> list[str]:
                      "uncertain; use the order, not the decimals.")  # fmt: skip
     agreed = card.get("agreement")
     if agreed is not None:
-        names, weight = 100 * agreed["names"], 100 * agreed["weight"]
-        found.append(f"The reasons are what the model goes by, not causes. A model fitted on other "
-                     f"accounts shares {names:.0f} in 100 of each score's three strongest reasons "
-                     f"({weight:.0f} by their weight).")  # fmt: skip
+        names, weight = (f"{100 * agreed[part]:.0f}" for part in ("names", "weight"))
+        found.append(
+            "The reasons are what the model goes by, not causes. A model fitted on other accounts "
+            f"shares {names} in 100 of each score's three strongest reasons ({weight} by their "
+            "weight)."
+        )
     return [
         *found,
         f"It says nothing of accounts other than these: {card['eligibility']}.",
