@@ -239,6 +239,7 @@ def _trained(
                       tune_minutes=tune, as_of=as_of)  # fmt: skip
     for result in results:
         terminal.model(result.card, result.verdict.conditions, result.version)
+        terminal.OUT.print(f"  [dim]run {result.run_id}[/dim]")
     for error in refused.values():
         terminal.failure(error)
     return not refused and all(result.verdict.passed for result in results)
