@@ -207,8 +207,10 @@ def _choice(early: SignUps, horizon: int, places: tuple[int, ...], k: int) -> Ch
     if met.sum() < FEWEST_ACCOUNTS or not y.sum() or met.all():
         return None
     lift = _lift(met, y)
+    if lift.value <= 0:
+        return None
     error = np.log(lift.high / lift.value) / Z
-    return Choice(places, k, float(lift.value * np.exp(-SURE * error))) if lift.value else None
+    return Choice(places, k, float(lift.value * np.exp(-SURE * error)))
 
 
 def _distinct(found: list[Choice], early: SignUps) -> list[Choice]:
