@@ -13,6 +13,7 @@ from features.errors import RefusedError
 from features.lifecycle.adoption import adopted
 from features.read_settings import load_settings
 from features.settings import Milestone
+from features.simulate.truth import GOLDEN, SEQUENCES
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import refresh
@@ -36,12 +37,6 @@ SETTINGS = load_settings(ROOT / "goldpan.toml")
 TAKEN_UP = ("report_shared", "template_used", "export_run", "automation_run",
             "integration_synced", "api_called")  # fmt: skip
 CAUSAL = {"report_shared": 0.9, "integration_synced": 0.8}
-GOLDEN = {
-    "pql": ["report_shared", "integration_synced"],
-    "upgrade": ["automation_run"],
-    "churn": ["api_called"],
-}
-"""What the simulator plants."""
 FIRST = np.datetime64("2025-01-06")
 
 
@@ -316,3 +311,18 @@ def test_the_simulators_golden_features_are_found(company: Insights, outcome: st
     assert weakest > 1.5 * max(size.values())
     assert table.shuffled is not None
     assert table.shuffled.passed, table.shuffled
+
+
+@pytest.mark.slow
+def test_the_simulators_sequence_is_found(company: Insights) -> None:
+    """The planted steps within the planted days stand in a rule that later sign-ups confirm."""
+    assert company.paths is not None
+    assert company.paths.patterns is not None
+    told = {SEQUENCES["pql"].events: SEQUENCES["pql"].within_days}
+    asked = {step.name: step.event for step in steps(SETTINGS)}
+    found = [
+        {asked[name] for name in rule.steps} >= set(events) and abs(rule.within_days - days) <= 5
+        for rule in company.paths.patterns.rules if rule.confirmed
+        for events, days in told.items()
+    ]  # fmt: skip
+    assert any(found)
