@@ -10,13 +10,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pyarrow.parquet as pq
 import pytest
+from nbclient import NotebookClient
 
 from features.table import read_features
 from features.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def goldpan(*arguments: str, expect: int = 0, **environment: str) -> str:
@@ -122,6 +125,23 @@ def test_insights_are_told_with_their_doubt(made: tuple[Path, str]) -> None:
         assert part["golden"]["shuffled"]["times"] == 100
     refused = [part["refused"] for part in written["outcomes"] if part["refused"]]
     assert all("expected at least" in why for why in refused)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_runs_to_its_end(
+    made: tuple[Path, str], notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each notebook runs on what the demo left, and no cell warns."""
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("GOLDPAN_WORKSPACE", str(made[0]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    book = nbformat.read(notebook, as_version=4)
+    beside = {"metadata": {"path": str(notebook.parent)}}
+    NotebookClient(book, timeout=60, kernel_name="python3", resources=beside).execute()
+    said = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    assert not [o.text for o in said if o.get("name") == "stderr"]
+    assert sum("image/png" in o.get("data", {}) for o in said) >= 3
 
 
 def test_ingesting_again_adds_nothing(made: tuple[Path, str]) -> None:
