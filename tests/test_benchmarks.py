@@ -120,7 +120,7 @@ def test_a_rival_that_cannot_be_had_says_why(tmp_path: Path) -> None:
         UnavailableError, match="it cannot be installed: ERROR: Invalid requirement"
     ):
         absent.run(tmp_path, threads=1, limit=60)
-    with pytest.raises(UnavailableError, match="it failed: .*No module named"):
+    with pytest.raises(UnavailableError, match=r"it failed: .*No module named"):
         Rival("none", "none").run(tmp_path, threads=1, limit=60)
 
 
