@@ -66,14 +66,17 @@ def known_points(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
 def with_peers(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
     """Every account that is known, on every day on which anyone is observed.
 
-    Peers are compared among these; `observed` marks the rows that were asked for.
+    Peers are compared among these; `observed` marks the rows that were asked for, `number` the
+    account's place in the alphabet.
     """
     days = points[["as_of_day"]].drop_duplicates()
     alive = known_days(workspace).merge(days, how="cross")
     alive = alive[(alive["first"] <= alive["as_of_day"]) & (alive["as_of_day"] < alive["end"])]
     both = alive[POINT].merge(points.assign(observed=True), on=POINT, how="left")
     both["observed"] = both["observed"].notna()
-    return both.sort_values(POINT, ignore_index=True)
+    both = both.sort_values(POINT, ignore_index=True)
+    number = both.groupby("account_id", sort=False).ngroup()
+    return both.assign(number=number.astype("int32"))
 
 
 def blocks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
