@@ -149,7 +149,8 @@ class DuckDBEngine:
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; again by the statements of the first time."""
         if key not in self._done:
-            self._noting = noted = []
+            noted: list[Filled] = []
+            self._noting = noted
             result = work()
             self._noting = None
             self._done[key] = noted, result
