@@ -2,6 +2,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=2 $(BIN)
 READY := .venv/ready
+# A process for each core, each with one thread: two thread pools on two cores would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: install install-spark demo serve test test-long check format docs lock clean
 
@@ -28,10 +30,10 @@ serve: install  ## serve what was promoted and scored
 	$(RUN)/goldpan serve $(ARGS)
 
 test: install  ## everything a newcomer should see pass
-	$(RUN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-long: install  ## the same with the long campaigns
-	GOLDPAN_EXAMPLES=100 $(RUN)/python -m pytest $(ARGS)
+	GOLDPAN_EXAMPLES=100 $(PYTEST) $(ARGS)
 
 check: install  ## lint, format, types
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import terminal
-from features.errors import GoldpanError, RefusedError, from_outside
+from features.errors import GoldpanError, InputError, RefusedError, from_outside
 from features.read_settings import load_settings
 from features.settings import OUTCOMES, Settings
 from features.workspace import Workspace
@@ -57,7 +57,8 @@ def main() -> None:
     """Who will buy, who will upgrade, who will leave, and why.
 
     The verbs follow the data: simulate (or bring your own files), ingest, build, lifecycle,
-    train, promote, score, serve. `goldpan demo` does all of it.
+    train, promote, score, serve; compare, rollback and dataset look after what was
+    promoted. `goldpan demo` does all of it.
 
     Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate, 130 stopped
     by Ctrl-C.
@@ -253,39 +254,151 @@ def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...]
 
 @verb
 @click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of tables.")
+@click.option("--write", "keep", is_flag=True, help="Write them to WORKSPACE/insights too.")
+def insights(
+    workspace: Path, settings_file: Path, outcomes: tuple[str, ...], as_json: bool, keep: bool
+) -> None:
+    """Tell what goes with buying, upgrading, renewing and leaving.
+
+    Golden features raw and adjusted, sequences as editable PQL rules, signals, frequencies of use;
+    for OUTCOMES, or all that the settings declare.
+    With intervals, false discovery control and a trial against chance. Association, never cause.
+    Exits 3 where there is too little to say anything.
+    """
+    from training.insights import insights as run
+    from training.insights import write
+
+    place, settings = Workspace(workspace), load_settings(settings_file)
+    if as_json:
+        found = run(place, settings, outcomes or None)
+        click.echo(json.dumps(found.plain(), indent=2, allow_nan=False))
+    else:
+        import terminal_insights
+
+        opened(workspace, settings_file)
+        with terminal.step("Looking for insights") as progress:
+            found = run(place, settings, outcomes or None, progress=progress)
+        terminal_insights.insights(found)
+    for path in write(place, found) if keep else ():
+        click.echo(f"wrote {path}", err=as_json)
+
+
+@verb
+@click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
 @click.option("--version", "number", help="A registered version (default: the newest).")
+@click.option("--force", is_flag=True, help="In spite of the gate; recorded with the reason.")
+@click.option("--reason", help="Why; --force needs it.")
 def promote(
-    workspace: Path, settings_file: Path, outcomes: tuple[str, ...], number: str | None
+    workspace: Path,
+    settings_file: Path,
+    outcomes: tuple[str, ...],
+    number: str | None,
+    force: bool,
+    reason: str | None,
 ) -> None:
     """Let trained models score and serve.
 
-    Writes the bundle that serving reads and moves MLflow's alias `champion`. Exits 3, with the
+    Prints every condition of the gate with its figure. Where another version serves, both are
+    compared on observations that neither learnt from. Writes the bundle that serving reads, a line
+    in WORKSPACE/bundles/promotions.jsonl, and moves MLflow's alias `champion`. Exits 3, with the
     reasons, when the gate refuses.
     """
     place, settings = opened(workspace, settings_file)
-    if code := _promoted(place, settings, outcomes or tuple(settings.outcomes.declared()), number):
+    wanted = outcomes or tuple(settings.outcomes.declared())
+    if code := _promoted(place, settings, wanted, number, force=force, reason=reason):
         click.get_current_context().exit(code)
 
 
 def _promoted(
-    workspace: Workspace, settings: Settings, outcomes: tuple[str, ...], number: str | None
+    workspace: Workspace,
+    settings: Settings,
+    outcomes: tuple[str, ...],
+    number: str | None,
+    **how: Any,
 ) -> int:
     """Promote and show; 0 when every outcome's model was taken, else the gravest exit code."""
-    from training.registry import promote as run
+    import terminal_registry
+    from training.challenge import against
+    from training.promotion import promote as run
 
     code = 0
     for outcome in outcomes:
         try:
             with terminal.step(f"Promoting {outcome}"):
-                promotion = run(workspace, settings, outcome, number)
+                challenge = against(workspace, settings)
+                promotion = run(workspace, settings, outcome, number, challenge=challenge, **how)
         except GoldpanError as error:
             if len(outcomes) == 1:
                 raise
             terminal.failure(error)
             code = max(code, error.exit_code)
         else:
-            terminal.done(f"{outcome}: version {promotion.version} is champion")
+            terminal_registry.promoted(promotion)
     return code
+
+
+@verb
+@click.argument("outcome", type=click.Choice(OUTCOMES))
+@click.argument("versions", nargs=-1)
+def compare(workspace: Path, settings_file: Path, outcome: str, versions: tuple[str, ...]) -> None:
+    """Compare two versions of an outcome's model.
+
+    `goldpan compare churn 3 4`; by default the champion and the newest. Both are judged on
+    observations that neither learnt from, paired over resamples of accounts; where there are none,
+    both recipes are refitted at common cut-offs, and it says so.
+    """
+    import terminal_registry
+    from training.challenge import conditions
+    from training.compare import compare as run
+    from training.promotion import contenders
+
+    place, settings = opened(workspace, settings_file)
+    with terminal.step("Comparing"):
+        found = run(place, settings, *contenders(place, settings, outcome, versions))
+    terminal_registry.compared(found, conditions(found))
+
+
+@verb
+@click.argument("outcome", type=click.Choice(OUTCOMES))
+@click.option("--reason", help="Why; recorded.")
+def rollback(workspace: Path, settings_file: Path, outcome: str, reason: str | None) -> None:
+    """Go back to the champion before this one.
+
+    Moves the pointer and MLflow's alias, and records it. Once more goes one further back.
+    """
+    import terminal_registry
+    from training.promotion import rollback as run
+
+    place, settings = opened(workspace, settings_file)
+    with terminal.step(f"Rolling back {outcome}"):
+        promotion = run(place, settings, outcome, reason)
+    terminal_registry.promoted(promotion)
+
+
+@verb
+@click.option("--run", "run_id", required=True, help="A run's id, or the first letters of it.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A Parquet file.")
+def dataset(workspace: Path, settings_file: Path, run_id: str, out: Path | None) -> None:
+    """Make the data set of a run again, bit for bit.
+
+    Reads the lake at the versions the run read and the settings that it logged (not SETTINGS),
+    rebuilds features and labels in a scratch place, and compares their digest with the run's.
+    Exits 2 when they differ.
+    """
+    import terminal_registry
+    from training.rebuild import rebuild as run
+
+    place = Workspace(workspace)
+    with terminal.step("Rebuilding") as progress:
+        found = run(place, run_id, out, progress)
+    terminal_registry.rebuilt(found)
+    if not found.same:
+        raise InputError(
+            "a data set whose digest is not the run's",
+            expected="the same to the bit",
+            do="Check out the run's code (above) and run the command again.",
+        )
 
 
 @verb

@@ -4,7 +4,7 @@ For training, nightly scoring and online use, a feature of an account is what is
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from functools import partial
@@ -21,13 +21,12 @@ from features.catalog import catalogue
 from features.compute.faults import check_finite, located
 from features.compute.leaves import column
 from features.compute.peers import comparisons, peer_ranks, peer_values
-from features.compute.points import blocks, chunks, observed_points, with_peers
 from features.compute.session import Session
 from features.compute.sql import compile_expression
-from features.compute.windows import POINT
 from features.declare import Feature
 from features.engines.engine import Engine, engine_of
 from features.facts.account import CONTEXT
+from features.points import POINT, blocks, chunks, observed_points, with_peers
 from features.progress import Progress, silent
 from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
@@ -46,6 +45,7 @@ def build(
     observations: pd.DataFrame,
     *,
     out: Path,
+    names: Collection[str] | None = None,
     number: pa.DataType | None = None,
     progress: Progress = silent,
 ) -> Path:
@@ -53,8 +53,8 @@ def build(
 
     In: `observations` with `account_id` and `as_of` (a date: midnight UTC, exclusive). Out: one row
     per distinct observation, by date in blocks, by account inside: account_id, as_of, the context
-    columns of `features.facts.account.CONTEXT`, then the catalogue's features (as `number`, default
-    float32; categories as text).
+    columns of `features.facts.account.CONTEXT`, then the catalogue's features, or those of `names`
+    (as `number`, default float32; categories as text).
 
     Raises NotReadyError when nothing was ingested, InputError when there is nothing to observe, or
     an account on a day on which it was not known.
@@ -62,19 +62,29 @@ def build(
     points = observed_points(workspace, observations)
     with alone(workspace, "build"), publish_file(out) as staged:
         stamp = json.dumps(provenance.stamp(workspace, settings))
-        schema = table_schema(catalogue(settings).features, number)
+        features = named(settings, names)
+        schema = table_schema(features, number)
         with pq.ParquetWriter(
             staged, schema.with_metadata({provenance.KEY: stamp}), write_page_checksum=True
         ) as sink:
-            for rows in computed(workspace, settings, points, number=number, progress=progress):
+            for rows in computed(
+                workspace, settings, points, features, number=number, progress=progress
+            ):
                 sink.write_table(rows)
     return out
+
+
+def named(settings: Settings, names: Collection[str] | None) -> tuple[Feature, ...]:
+    """The catalogue's features, or those of `names`, in the catalogue's order."""
+    every = catalogue(settings).features
+    return every if names is None else tuple(f for f in every if f.name in names)
 
 
 def computed(
     workspace: Workspace,
     settings: Settings,
     points: pd.DataFrame,
+    features: Sequence[Feature],
     *,
     number: pa.DataType | None = None,
     progress: Progress = silent,
@@ -83,14 +93,14 @@ def computed(
 
     `points`: account_id and as_of_day, as `observed_points` makes them.
     """
-    features = catalogue(settings).features
     schema = table_schema(features, number)
+    ranked = any(comparisons(f.expression) for f in features)
     with closing(engine_of(workspace, settings)) as engine:
         made = ensure_rollups(engine, workspace, settings, progress=progress)
         done = 0
         for block in blocks(points, BLOCK_POINTS):
             session = Session(engine, workspace, settings, made, block)
-            panel = with_peers(workspace, block)
+            panel = with_peers(workspace, block) if ranked else block.assign(observed=True)
             for rows in _block(session, features, panel, schema):
                 done += rows.num_rows
                 progress(done, len(points), "as known then")

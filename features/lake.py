@@ -199,8 +199,11 @@ def _folder(workspace: Workspace, name: str) -> Path:
 
 def _open(workspace: Workspace, name: str) -> DeltaTable | None:
     folder = _folder(workspace, name)
+    version = None if workspace.then is None else workspace.then.version(name)
+    if version == -1:
+        return None
     try:
-        return DeltaTable(folder) if folder.is_dir() else None
+        return DeltaTable(folder, version=version) if folder.is_dir() else None
     except TableNotFoundError:
         return None
 

@@ -319,6 +319,17 @@ class Training(Section):
     capacity: int = Field(default=50, ge=1)
 
 
+class Contact(Section):
+    """What contacting an account costs and brings: the assumptions behind the profit curve.
+
+    `works`: the chance that a contact keeps an account that would have left, for `months` months.
+    """
+
+    cost: float = Field(default=20.0, ge=0)
+    works: float = Field(default=0.2, gt=0, le=1)
+    months: int = Field(default=12, ge=1)
+
+
 class Grades(Section):
     """Grade A is for scores above the share `a` of the reference scores; B and C likewise."""
 
@@ -343,6 +354,7 @@ class Settings(Section):
     outcomes: Outcomes = Outcomes()
     engine: Engine = Engine()
     training: Training = Training()
+    contact: Contact = Contact()
     grades: Grades = Grades()
 
     @model_validator(mode="after")

@@ -21,11 +21,10 @@ import pyarrow.parquet as pq
 from features import lake, provenance
 from features.build import computed, table_schema
 from features.catalog import catalogue
-from features.compute.points import observed_points
-from features.compute.windows import POINT
 from features.errors import NotReadyError
 from features.events import CONTRACT
 from features.instants import morning
+from features.points import POINT, observed_points
 from features.progress import Progress, silent
 from features.settings import Settings
 from features.turns import alone
@@ -71,11 +70,14 @@ def refresh(
         kept = points.merge(good[POINT], on=POINT)
         missing = _without(points, kept)
         stale = {*missing["month"], *_without(stored, kept)["month"]} & {*points["month"]}
-        writer = _Writer(workspace, table_schema(catalogue(settings).features), sorted(stale))
+        features = catalogue(settings).features
+        writer = _Writer(workspace, table_schema(features), sorted(stale))
         try:
             writer.copy(held, kept)
             if len(missing):
-                for rows in computed(workspace, settings, missing[POINT], progress=progress):
+                for rows in computed(
+                    workspace, settings, missing[POINT], features, progress=progress
+                ):
                     writer.add(rows)
             untouched = {*points["month"]} - stale
             months = {m: held.months[m] for m in sorted(untouched)} | writer.close()

@@ -11,10 +11,26 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class LakeThen:
+    """A lake at stated versions of its tables (-1: no such table then), to be read only."""
+
+    folder: Path
+    versions: tuple[tuple[str, int], ...]
+
+    def version(self, name: str) -> int:
+        """The version of a table; -1 for one that is not stated."""
+        return dict(self.versions).get(name, -1)
+
+
+@dataclass(frozen=True)
 class Workspace:
-    """The folders of one workspace; nothing is written outside `root`."""
+    """The folders of one workspace; nothing is written outside `root`.
+
+    `then`: read another workspace's lake, as it was, in the place of its own.
+    """
 
     root: Path
+    then: LakeThen | None = None
 
     @property
     def raw(self) -> Path:
@@ -24,7 +40,7 @@ class Workspace:
     @property
     def lake(self) -> Path:
         """The Delta tables."""
-        return self.root / "lake"
+        return self.root / "lake" if self.then is None else self.then.folder
 
     @property
     def rollups(self) -> Path:

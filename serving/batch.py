@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from features import history, lake
 from features.build import build
 from features.catalog import catalogue
-from features.compute.points import known_days
 from features.errors import InputError
+from features.points import known_days
 from features.progress import Progress, silent
 from features.provenance import in_words, meaning, other_parts
 from features.settings import Settings

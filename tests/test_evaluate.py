@@ -7,14 +7,14 @@ from training.dataset import Dataset
 from training.evaluate import (
     Bootstrap,
     Ranking,
-    captured,
     difference,
     draws,
     figure,
     log_losses,
-    sliced,
     within_capacity,
 )
+from training.slices import sliced
+from training.worklist import captured
 
 
 def sample(rows=4000, accounts=400, seed=0):

@@ -15,7 +15,7 @@ from features.errors import InputError, NotReadyError, RefusedError
 from features.workspace import Workspace, publish_text
 from training import bundle
 from training.calibrate import contributions
-from training.registry import promote
+from training.promotion import promote
 from training.tracking import connect, quietly
 from training.train import learn_all
 

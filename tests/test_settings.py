@@ -24,7 +24,7 @@ def source(**more: Any) -> dict[str, Any]:
     [
         (
             values(compani={}),
-            "compani: found an unknown key; allowed here: calendar, company, engine, events",
+            "compani: found an unknown key; allowed here: calendar, company, contact, engine",
         ),
         (source(tabel="x"), r"sources\[0\]\.tabel: found an unknown key; allowed here: columns"),
         (values(company={}), r"company\.name: found nothing; this key is needed"),

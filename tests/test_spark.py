@@ -14,12 +14,12 @@ import pytest
 from features.algebra import Sum, Window
 from features.build import build
 from features.compute.leaves import column
-from features.compute.points import known_points
 from features.compute.sql import compile_expression
 from features.compute.windows import Windowed, windowed
 from features.engines import spark_session
 from features.engines.engine import running_on
 from features.errors import NotReadyError
+from features.points import known_points
 from features.settings import Settings
 from features.workspace import Workspace
 from tests.worlds import ENDS, load, sample_settings, together, worlds_of

@@ -14,7 +14,7 @@ from features.settings import Subscriptions
 from features.workspace import Workspace, publish_json
 from training.fit import fit
 from training.observations import grid
-from training.registry import promote
+from training.promotion import promote
 from training.train import feature_table, learn_all, prepare, train
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}

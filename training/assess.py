@@ -1,20 +1,23 @@
 """One model on its test period: figures, baselines beside them, slices and the verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
 from features.settings import Settings
-from training import evaluate
+from training import evaluate, slices, worklist
+from training.backtest import CutOff
+from training.backtested import CutOffFigures, backtested
 from training.calibrate import affine, margins
-from training.dataset import Dataset, Floats, Leak, Mask
+from training.dataset import Dataset, Floats, Leak
 from training.evaluate import Bootstrap, Draws, Figure
 from training.fit import Fitted
-from training.gate import Verdict, judge
+from training.gate import ENOUGH_FOR_REASONS, Verdict, judge
 from training.models import Baseline
 from training.split import Split
+from training.stability import Agreement, agreement
 
 COMPARED = ("auc", "pr_auc", "log_loss")
 
@@ -30,6 +33,8 @@ class Assessment:
     leaks: tuple[Leak, ...]
     verdict: Verdict
     margins: Mapping[str, Floats]
+    backtest: tuple[CutOffFigures, ...] = ()
+    agreement: Agreement | None = None
 
 
 def assess(
@@ -39,8 +44,12 @@ def assess(
     baselines: list[Baseline],
     leaks: list[Leak],
     settings: Settings,
+    cut_offs: Sequence[CutOff] = (),
 ) -> Assessment:
-    """Score the test rows with the model and each baseline, and judge."""
+    """Score the test rows with the model and each baseline, and judge.
+
+    `cut_offs`: the backtest's refits (`training.backtest`), oldest first.
+    """
     training, test = settings.training, data.take(split.test)
     sample = Bootstrap.of(test.account, training.bootstrap, training.seed)
     scores = {"model": margins(fitted.booster, test.X, training.threads)}
@@ -54,16 +63,38 @@ def assess(
     }
     ours = drawn.pop("model")
     differences = {name: compared(ours, theirs) for name, theirs in drawn.items()}
-    figures = ours.figures() | evaluate.captured(expit(scores["model"]), test, sample)
+    figures = ours.figures() | lists(scores["model"], test, sample, training.capacity)
+    backtest = backtested(cut_offs, training)
+    signals = [c.signal for c in data.columns]
+    steady = agreement(fitted, data.take(split.fit), test, signals, training)
+    enough = data.y[split.fit].sum() >= ENOUGH_FOR_REASONS
+    seen = np.isin(test.account, np.unique(data.account[split.fit]))
     return Assessment(
         figures=figures,
         baselines={name: theirs.figures() for name, theirs in drawn.items()},
         differences=differences,
-        slices=evaluate.sliced(scores["model"], test, sample, slices(data, split)),
+        slices=slices.sliced(scores["model"], test, sample, slices.masks(test, seen)),
         leaks=tuple(leaks),
-        verdict=judge(figures, differences, leaks, int(test.y.sum())),
+        verdict=judge(
+            figures,
+            differences,
+            leaks,
+            int(test.y.sum()),
+            backtest,
+            steady.weight if enough else None,
+        ),
         margins=scores,
+        backtest=backtest,
+        agreement=steady,
     )
+
+
+def lists(margin: Floats, test: Dataset, sample: Bootstrap, capacity: int) -> dict[str, Figure]:
+    """What lists worked from the top find, and how far probabilities lie from what happens."""
+    p = np.asarray(expit(margin), dtype=np.float64)
+    draws = worklist.worked(margin, test, sample, capacity)
+    draws["smooth_ece"] = worklist.smooth_ece(p, test.y, sample)
+    return worklist.figures(draws) | worklist.captured(p, test, sample)
 
 
 def baseline_margins(baseline: Baseline, data: Dataset, split: Split) -> Floats:
@@ -80,14 +111,3 @@ def baseline_margins(baseline: Baseline, data: Dataset, split: Split) -> Floats:
 def compared(ours: Draws, theirs: Draws) -> dict[str, Figure]:
     """Ours less theirs, on the same resamples."""
     return {m: evaluate.difference(getattr(ours, m), getattr(theirs, m)) for m in COMPARED}
-
-
-def slices(data: Dataset, split: Split) -> dict[str, Mask]:
-    """Test rows by contract, and by whether their account was in the fitting rows."""
-    test = data.take(split.test)
-    seen = np.isin(test.account, np.unique(data.account[split.fit]))
-    masks = {"accounts seen in training": seen, "accounts never seen": ~seen}
-    months = test.column("billing_months")
-    if months is not None:
-        masks |= {"paid by the month": months == 1, "paid for longer": months > 1}
-    return masks

@@ -13,30 +13,35 @@ from scipy.special import expit
 
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
 from training.calibrate import margins
+from training.registry import Candidate
 
 GOLDEN_ROWS = 20
 FILES = ("model.txt", "schema.json", "card.json")
 
 
-def export(
-    workspace: Workspace, name: str, version: str, model: str, schema: Any, card: Any
-) -> Path:
-    """Write `bundles/<name>/<version>/` if it is not there whole already; returns the folder.
+def export(workspace: Workspace, found: Candidate, card: Any) -> Path:
+    """Write `bundles/<outcome>/<version>/` if it is not there whole already; returns the folder.
 
-    `model` is LightGBM's text. The manifest, with the digests and 20 golden rows, is written last.
+    The manifest, with the digests of all files and 20 golden rows, is written last. `when.txt` and
+    `when.json` are there where the run left them.
     """
-    folder = workspace.bundles / name / version
+    folder = workspace.bundles / found.outcome / found.version
     if whole(folder):
         return folder
+    schema = found.files["schema.json"]
     with publish_folder(folder) as staged:
-        (staged / "model.txt").write_text(model, encoding="utf-8")
+        (staged / "model.txt").write_text(found.model, encoding="utf-8")
         publish_json(staged / "schema.json", schema)
         publish_json(staged / "card.json", card)
+        if "when.txt" in found.files:
+            (staged / "when.txt").write_text(found.files["when.txt"], encoding="utf-8")
+            publish_json(staged / "when.json", found.files["when.json"])
+        names = sorted(path.name for path in staged.iterdir())
         manifest = {
-            "name": name,
-            "version": version,
-            "sha256": {file: digest(staged / file) for file in FILES},
-            "golden": golden(model, schema["features"]),
+            "name": found.outcome,
+            "version": found.version,
+            "sha256": {file: digest(staged / file) for file in names},
+            "golden": golden(found.model, schema["features"]),
         }
         publish_json(staged / "manifest.json", manifest)
     return folder
@@ -57,8 +62,10 @@ def whole(folder: Path) -> bool:
     """Whether a bundle's every file is what its manifest says."""
     try:
         stated = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sha256"]
-        return all(digest(folder / file) == stated[file] for file in FILES)
-    except (OSError, ValueError, KeyError):
+        return {*FILES} <= {*stated} and all(
+            digest(folder / file) == told for file, told in stated.items()
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
         return False
 
 

@@ -1,9 +1,9 @@
 """The model's card: what it predicts, for whom, from which data, how well, and what was done."""
 
 import datetime as dt
-import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from features.provenance import meaning
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from training.assess import Assessment
+from training.backtested import CutOffFigures
 from training.calibrate import contributions
 from training.dataset import Dataset
 from training.evaluate import Figure
 from training.fit import Fitted
+from training.origin import settings_hash
 from training.outcomes import Outcome, in_words
 from training.split import Split
 
@@ -45,6 +47,8 @@ def card(
         "population": outcome.population,
         "eligibility": in_words(outcome, timing),
         "grades": settings.grades.model_dump(),
+        "capacity": settings.training.capacity,
+        "currency": settings.company.currency,
         "catalogue": catalogue.hash(),
         "meaning": meaning(settings),
         "settings_hash": settings_hash(settings),
@@ -62,11 +66,6 @@ def quantiles(probabilities: np.ndarray) -> list[float]:
     0.5
     """
     return [float(q) for q in np.percentile(probabilities, np.arange(101))]
-
-
-def settings_hash(settings: Settings) -> str:
-    """A digest of the settings that the model was trained under."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
 
 
 def numbers(figures: Mapping[str, Figure]) -> dict[str, dict[str, float | None]]:
@@ -106,10 +105,26 @@ def _figures(assessment: Assessment) -> dict[str, Any]:
         "baselines": {n: numbers(f) for n, f in assessment.baselines.items()},
         "differences": {n: numbers(f) for n, f in assessment.differences.items()},
         "slices": numbers(assessment.slices),
+        "backtest": [_cut_off(cut) for cut in assessment.backtest],
+        "agreement": asdict(assessment.agreement) if assessment.agreement else None,
         "leaks": [
             {"feature": leak.feature, "evidence": leak.evidence, "alarm": leak.alarm}
             for leak in assessment.leaks
         ],
+    }
+
+
+def _cut_off(cut: CutOffFigures) -> dict[str, Any]:
+    groups = {"model": cut.figures, **cut.baselines}
+    parts = {"seen": cut.seen, "unseen": cut.unseen}
+    return {
+        "learnt_until": cut.until,
+        "learnt_positives": cut.learnt_positives,
+        "test": {"from": cut.first, "to": cut.last},
+        "rows": cut.rows,
+        "positives": cut.positives,
+        "metrics": {name: numbers(figures) for name, figures in groups.items()},
+        "auc_of_accounts": numbers({name: auc for name, auc in parts.items() if auc}),
     }
 
 

@@ -1,6 +1,6 @@
 """The figures of a model on rows that it never saw, with intervals by account."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,7 +9,6 @@ from scipy.special import expit
 
 from training.dataset import Dataset, Floats, Mask
 
-SLICE_POSITIVES = 50
 LEVELS = (2.5, 97.5)
 
 
@@ -145,8 +144,8 @@ def draws(
             pr_auc=ranked[:, 1],
             log_loss=loss,
             skill=1 - loss / (sample.sums(log_losses(constant, y)) / rows),
-            lift=_share(sample, y, top) / (ones / rows),
-            precision=_share(sample, y, chosen),
+            lift=share_of_ones(sample, y, top) / (ones / rows),
+            precision=share_of_ones(sample, y, chosen),
             calibration_slope=slope,
             calibration_intercept=intercept,
             observed_expected=ones / sample.sums(expit(margin)),
@@ -159,18 +158,18 @@ def top_decile(score: Floats) -> Mask:
     >>> top_decile(np.arange(20.0)).nonzero()[0].tolist()
     [18, 19]
     """
-    return _highest(score, max(1, round(len(score) / 10)))
+    return highest(score, max(1, round(len(score) / 10)))
 
 
 def within_capacity(score: Floats, as_of: NDArray[np.datetime64], capacity: int) -> Mask:
     """The `capacity` highest scores of each day; of the whole period where days hold no more."""
     days, place, sizes = np.unique(as_of, return_inverse=True, return_counts=True)
     if np.median(sizes) <= capacity:
-        return _highest(score, min(capacity, len(score)))
+        return highest(score, min(capacity, len(score)))
     chosen = np.zeros(len(score), dtype=bool)
     for day in range(len(days)):
         rows = np.nonzero(place == day)[0]
-        chosen[rows[_highest(score[rows], capacity)]] = True
+        chosen[rows[highest(score[rows], capacity)]] = True
     return chosen
 
 
@@ -208,36 +207,13 @@ def difference(ours: Floats, theirs: Floats) -> Figure:
     return figure(ours - theirs)
 
 
-def captured(p: Floats, test: Dataset, sample: Bootstrap) -> dict[str, Figure]:
-    """The share of the positives' MRR in the top decile: ranked by p × MRR, and by MRR alone."""
-    lost = test.mrr * test.y
-    if not lost.any():
-        return {}
-    tops = {"mrr_caught_by_p_times_mrr": top_decile(p * test.mrr), "mrr_caught_by_p": top_decile(p),
-            "mrr_caught_by_mrr_alone": top_decile(test.mrr)}  # fmt: skip
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {k: figure(sample.sums(lost * top) / sample.sums(lost)) for k, top in tops.items()}
-
-
-def sliced(
-    margin: Floats, test: Dataset, sample: Bootstrap, masks: Mapping[str, Mask]
-) -> dict[str, Figure]:
-    """AUC within each slice that holds at least 50 positives (and as many negatives)."""
-    found = {}
-    for name, rows in masks.items():
-        ones = test.y[rows].sum()
-        if min(ones, rows.sum() - ones) < SLICE_POSITIVES:
-            continue
-        ranking = Ranking(margin[rows], test.y[rows])
-        found[name] = figure(np.array([ranking.both(w[rows])[0] for w in sample.by_row()]))
-    return found
-
-
-def _share(sample: Bootstrap, y: Floats, rows: Mask) -> Floats:
+def share_of_ones(sample: Bootstrap, y: Floats, rows: Mask) -> Floats:
+    """The share of positives among some rows, for each resample."""
     return sample.sums(y * rows) / sample.sums(rows.astype(np.float64))
 
 
-def _highest(score: Floats, count: int) -> Mask:
+def highest(score: Floats, count: int) -> Mask:
+    """The `count` rows with the highest scores."""
     chosen = np.zeros(len(score), dtype=bool)
     chosen[np.argsort(-score, kind="stable")[:count]] = True
     return chosen

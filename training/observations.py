@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from features import history
-from features.compute.points import known_days
 from features.errors import InputError, RefusedError
 from features.lake import read_table
+from features.points import known_days
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from features.workspace import Workspace

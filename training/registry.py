@@ -1,8 +1,8 @@
-"""Runs, registered models and the one that is promoted: log, register, promote."""
+"""Runs and registered models in MLflow: what a run leaves, and how it is found again."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,21 +10,25 @@ from typing import Any
 import lightgbm as lgb
 from matplotlib.figure import Figure as Picture
 
-from features.errors import InputError, NotReadyError, RefusedError
-from features.settings import Settings
-from features.workspace import Workspace, publish_json
-from training import bundle
+from features.errors import InputError, NotReadyError
+from features.workspace import Workspace, publish_json, publish_text
+from training import card_pages
 from training.gate import Verdict
-from training.outcomes import chosen
 from training.tracking import check_answers, connect, experiment, quietly, tags
 
 CHAMPION = "champion"
 JUDGED = "verdict"
+DPI = 120
+KEPT = ("card.json", "schema.json", "verdict.json", "recipe.json", "when.txt", "when.json")
 
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that one training run leaves behind."""
+    """Everything that one training run leaves behind.
+
+    `origin`, `settings` and `recipe`: from what and how it was made, so that it can be made again.
+    `when`: the booster of how soon, with its schema, where there is one.
+    """
 
     outcome: str
     booster: lgb.Booster
@@ -34,16 +38,27 @@ class Record:
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
     plots: Mapping[str, Picture]
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    when: lgb.Booster | None = None
+    when_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class Promotion:
-    """What is now current: serving reads `folder`."""
+class Candidate:
+    """A registered version as it was logged: LightGBM's text and its JSON files."""
 
     outcome: str
     version: str
-    folder: Path
-    conditions: tuple[str, ...]
+    run_id: str
+    model: str
+    files: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the gate said of it when it was trained."""
+        return Verdict.from_dict(self.files["verdict.json"])
 
 
 def model_name(outcome: str) -> str:
@@ -81,36 +96,6 @@ def record(workspace: Workspace, result: Record) -> tuple[str, str]:
     return version, str(run.info.run_id)
 
 
-@quietly()
-def promote(
-    workspace: Workspace, settings: Settings, outcome: str, version: str | None = None
-) -> Promotion:
-    """Make a version (None: the newest that was judged) the one that serving reads.
-
-    Bundle, pointer, alias, in this order; each step may be repeated, so a killed promotion is put
-    right by the next. Raises NotReadyError when nothing was trained, InputError for an unknown
-    version, RefusedError with the reasons when the gate refused it.
-    """
-    chosen(settings, [outcome])
-    check_answers(workspace)
-    _, client = connect(workspace)
-    found = _version(client, outcome, version)
-    with TemporaryDirectory(dir=workspace.tmp) as made:
-        files = Path(made)
-        card, schema, verdict = (
-            _json(client.download_artifacts(found.run_id, f"{file}.json", str(files)))
-            for file in ("card", "schema", "verdict")
-        )
-        judged = Verdict.from_dict(verdict)
-        _refuse(outcome, str(found.version), judged)
-        model = _model_text(workspace, f"models:/{found.name}/{found.version}", files)
-    number = str(found.version)
-    folder = bundle.export(workspace, outcome, number, model, schema, card)
-    bundle.point(workspace, outcome, number)
-    client.set_registered_model_alias(found.name, CHAMPION, number)
-    return Promotion(outcome, number, folder, tuple(str(c) for c in judged.conditions))
-
-
 def _registered(client: Any, name: str, uri: str, run_id: str, model_id: str) -> str:
     """The new version of the registered model, whose name is made at its first."""
     if not client.search_registered_models(f"name='{name}'"):
@@ -120,11 +105,108 @@ def _registered(client: Any, name: str, uri: str, run_id: str, model_id: str) ->
 
 
 def _write(folder: Path, result: Record, version: str) -> None:
-    publish_json(folder / "schema.json", result.schema)
-    publish_json(folder / "card.json", {**result.card, "version": version})
-    publish_json(folder / "verdict.json", result.verdict.as_dict())
+    described = {**result.card, "version": version}
+    told = {
+        "schema": result.schema,
+        "card": described,
+        "verdict": result.verdict.as_dict(),
+        "origin": result.origin,
+        "settings": result.settings,
+        "recipe": result.recipe,
+    }
+    for name, value in told.items():
+        publish_json(folder / f"{name}.json", value)
     for name, picture in result.plots.items():
-        picture.savefig(folder / f"{name}.png", dpi=144)
+        picture.savefig(folder / f"{name}.png", dpi=DPI)
+    images = {name: (folder / f"{name}.png").read_bytes() for name in result.plots}
+    page = card_pages.page(described, result.verdict)
+    publish_text(folder / "card.md", card_pages.markdown(page, images))
+    publish_text(folder / "card.html", card_pages.html(page, images))
+    if result.when is not None:
+        publish_text(folder / "when.txt", result.when.model_to_string())
+        publish_json(folder / "when.json", result.when_schema)
+
+
+@quietly()
+def candidate(workspace: Workspace, outcome: str, version: str | None = None) -> Candidate:
+    """A version (None: the newest that was judged), its files downloaded.
+
+    Raises NotReadyError when nothing was trained, InputError for an unknown version.
+    """
+    check_answers(workspace)
+    _, client = connect(workspace)
+    found = _version(client, outcome, version)
+    with TemporaryDirectory(dir=workspace.tmp) as made:
+        files = _files(client, found.run_id, KEPT, Path(made))
+        model = _model_text(workspace, f"models:/{found.name}/{found.version}", Path(made))
+    return Candidate(outcome, str(found.version), str(found.run_id), model, files)
+
+
+@quietly()
+def run_files(workspace: Workspace, run_id: str, names: Sequence[str]) -> dict[str, Any]:
+    """JSON artefacts of a run by its id, or the first letters of it.
+
+    Raises InputError when there is no such run, or when it lacks one of them.
+    """
+    check_answers(workspace)
+    _, client = connect(workspace)
+    known = runs(client)
+    fitting = [r for r in known if r.startswith(run_id)] if run_id else []
+    if len(fitting) != 1:
+        raise InputError(
+            f"run '{run_id}', which is {'no run' if not fitting else 'the start of several runs'}",
+            expected=f"one of {', '.join(r[:12] for r in known[:8]) or 'none so far'}",
+            do="Take it from MLflow or from what `goldpan train` printed.",
+        )
+    with TemporaryDirectory(dir=workspace.tmp) as made:
+        files = _files(client, fitting[0], names, Path(made))
+    if lacking := [name for name in names if name not in files]:
+        raise InputError(f"run '{fitting[0]}' without {', '.join(lacking)}",
+                         expected="a run that ended, of this version of Goldpan",
+                         do="Train anew.")  # fmt: skip
+    return files
+
+
+def runs(client: Any) -> list[str]:
+    """The ids of all runs of ours, newest first."""
+    places = [e.experiment_id for e in client.search_experiments()]
+    found = client.search_runs(places, order_by=["attributes.start_time DESC"], max_results=1000)
+    return [str(r.info.run_id) for r in found if r.data.tags.get("outcome")]
+
+
+@quietly()
+def mark(workspace: Workspace, outcome: str, version: str, **values: str) -> None:
+    """Put tags on a version."""
+    _, client = connect(workspace)
+    for key, value in values.items():
+        client.set_model_version_tag(model_name(outcome), version, key, value)
+
+
+@quietly()
+def champion(workspace: Workspace, outcome: str) -> str | None:
+    """The version that MLflow's alias names."""
+    _, client = connect(workspace)
+    if not client.search_registered_models(f"name='{model_name(outcome)}'"):
+        return None
+    alias = client.get_registered_model(model_name(outcome)).aliases.get(CHAMPION)
+    return None if alias is None else str(alias)
+
+
+@quietly()
+def crown(workspace: Workspace, outcome: str, version: str) -> None:
+    """Move the alias `champion` to a version."""
+    _, client = connect(workspace)
+    client.set_registered_model_alias(model_name(outcome), CHAMPION, version)
+
+
+def _files(client: Any, run_id: str, names: Sequence[str], into: Path) -> dict[str, Any]:
+    """The artefacts of these names that a run has: JSON as values, others as text."""
+    there = {str(a.path) for a in client.list_artifacts(run_id)}
+    found: dict[str, Any] = {}
+    for name in [n for n in names if n in there]:
+        text = Path(client.download_artifacts(run_id, name, str(into))).read_text(encoding="utf-8")
+        found[name] = json.loads(text) if name.endswith(".json") else text
+    return found
 
 
 def _version(client: Any, outcome: str, version: str | None) -> Any:
@@ -142,21 +224,7 @@ def _version(client: Any, outcome: str, version: str | None) -> Any:
     return judged[wanted]
 
 
-def _refuse(outcome: str, version: str, verdict: Verdict) -> None:
-    if not verdict.passed:
-        reasons = "".join(f"\n  {reason}" for reason in verdict.reasons)
-        raise RefusedError(
-            f"{len(verdict.reasons)} condition(s) that version {version} of "
-            f"{model_name(outcome)} does not meet:{reasons}\n",
-            do="It stays registered; what is being served was not changed.",
-        )
-
-
 def _model_text(workspace: Workspace, uri: str, into: Path) -> str:
     mlflow, _ = connect(workspace)
     folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into)))
     return next(folder.rglob("model.lgb")).read_text(encoding="utf-8")
-
-
-def _json(path: str) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,35 @@ def blocks(as_of: Days, shares: Sequence[float], gap_days: int) -> list[Mask] | 
         found.append((day >= start - 1e-9) & (day < end - 1e-9))
         start = end + gap_days - 1
     return found
+
+
+@dataclass(frozen=True)
+class Window:
+    """One cut-off of the backtest: the rows before its gap, and those of its test period."""
+
+    fit: Mask
+    test: Mask
+
+
+def windows(as_of: Days, gap_days: int, count: int, span: float) -> list[Window]:
+    """Test periods of equal length in the last `span` of the time, each with the rows before it.
+
+    A period's rows to fit on lie at least `gap_days` before its first day, so that their windows
+    are over by then. Empty when the time does not hold them.
+
+    >>> days = np.arange("2024-01-01", "2024-01-21", dtype="datetime64[D]")
+    >>> [[str(days[side][i]) for side, i in ((w.fit, -1), (w.test, 0), (w.test, -1))]
+    ...  for w in windows(days, 5, 2, 0.4)]  # doctest: +NORMALIZE_WHITESPACE
+    [['2024-01-08', '2024-01-13', '2024-01-16'], ['2024-01-12', '2024-01-17', '2024-01-20']]
+    """
+    day = as_of.astype("datetime64[D]").astype(np.int64)
+    first, total = int(day.min()), int(day.max() - day.min()) + 1
+    edges = first + np.round(total * np.linspace(1 - span, 1, count + 1)).astype(np.int64)
+    found = [
+        Window(day <= start - gap_days, (day >= start) & (day < end))
+        for start, end in pairwise(edges)
+    ]
+    return found if all(w.fit.any() and w.test.any() for w in found) else []
 
 
 def _two(as_of: Days, y: Floats, gap_days: int, name: str) -> dict[str, Mask]:

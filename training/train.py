@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from features.catalog import catalogue
 from features.declare import Catalogue
@@ -16,22 +15,21 @@ from features.settings import Outcome as Timing
 from features.settings import Settings
 from features.table import check_current, read_features
 from features.workspace import Workspace
-from training import plots, registry
-from training.assess import Assessment, assess
-from training.calibrate import contributions
-from training.card import card
-from training.dataset import Dataset, assemble, leaks, schema
+from training import registry
+from training.assess import assess
+from training.backtest import backtest
+from training.dataset import Dataset, assemble, leaks
 from training.evaluate import Figure
-from training.fit import Fitted, fit
+from training.fit import fit
 from training.gate import Verdict
 from training.labels import label
+from training.leavings import leavings
 from training.models import baselines
 from training.observations import PAIR, History, read_history, schedule
 from training.outcomes import OUTCOMES, Outcome, chosen, eligible, in_words
 from training.split import Split, split
 from training.tracking import check_answers
 
-PICTURED = 1_000
 STEPS = ("fitting", "judging", "registering")
 Refusal = Callable[[str, RefusedError], None]
 
@@ -121,21 +119,35 @@ def prepare(
     history: History,
 ) -> Task:
     """Observations, labels, split and matrix of one outcome."""
+    rows = labelled(settings, name, timing, table, history)
+    return task_of(settings, features, name, timing, rows)
+
+
+def labelled(
+    settings: Settings, name: str, timing: Timing, table: pd.DataFrame, history: History
+) -> pd.DataFrame:
+    """The rows that one outcome learns from and is judged on, with their label, by as_of."""
     outcome = OUTCOMES[name]
     rows = observed(table, schedule(history, timing, name), name)
     rows = rows[eligible(outcome, rows, settings, timing)]
-    labelled = label(rows, history.changes, outcome, timing, history.until)
-    if labelled.empty:
+    found = label(rows, history.changes, outcome, timing, history.until)
+    if found.empty:
         raise RefusedError(
             f"no observations for outcome '{name}' among {len(table)} rows of the feature table",
             expected=f"{in_words(outcome, timing)}, on the days that outcomes.{name} asks for",
             do="Check the mapping of the subscriptions and [plans] in the settings.",
         )
-    ordered = labelled.sort_values(["as_of", "account_id"], ignore_index=True)
-    y = ordered["label"].to_numpy(dtype=np.float64)
+    return found.sort_values(["as_of", "account_id"], ignore_index=True)
+
+
+def task_of(
+    settings: Settings, features: Catalogue, name: str, timing: Timing, rows: pd.DataFrame
+) -> Task:
+    """Split and matrix of labelled rows."""
+    y = rows["label"].to_numpy(dtype=np.float64)
     gap = timing.lead_days + timing.horizon_days
-    parts = split(ordered["as_of"].to_numpy(dtype="datetime64[D]"), y, gap, name)
-    return Task(outcome, timing, assemble(ordered, features.features, name, parts.learn), parts)
+    parts = split(rows["as_of"].to_numpy(dtype="datetime64[D]"), y, gap, name)
+    return Task(OUTCOMES[name], timing, assemble(rows, features.features, name, parts.learn), parts)
 
 
 def observed(table: pd.DataFrame, asked: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -161,67 +173,16 @@ def learn(
     at(1)
     suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
     rivals = baselines(data, task.outcome, settings.training)
-    assessment = assess(data, parts, fitted, rivals, suspects, settings)
-    described = card(task.outcome, task.timing, data, parts, fitted, assessment, settings, features)
+    cut_offs = backtest(data, task.outcome, parts, settings)
+    assessment = assess(data, parts, fitted, rivals, suspects, settings, cut_offs)
     at(2)
-    made = registry.Record(
-        outcome=task.outcome.name,
-        booster=fitted.booster,
-        schema=schema(data.columns),
-        card=described,
-        verdict=assessment.verdict,
-        parameters=parameters(fitted, described),
-        metrics=metrics(assessment),
-        plots=plots.pictures(drawn(task, features, fitted, assessment, settings)),
-    )
+    made = leavings(workspace, settings, features, task, fitted, assessment)
     version, run_id = registry.record(workspace, made)
     return TrainResult(task.outcome.name, version, run_id, assessment.verdict, assessment.figures,
-                       assessment.baselines, described)  # fmt: skip
+                       assessment.baselines, made.card)  # fmt: skip
 
 
 def feature_table(workspace: Workspace) -> pd.DataFrame:
     """The feature table of the training observations; as_of becomes datetime64, midnight UTC."""
     table = read_features(workspace).to_pandas(date_as_object=False)
     return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
-
-
-def metrics(assessment: Assessment) -> dict[str, float]:
-    """Every figure for MLflow: its value, `_low` and `_high`; a baseline's under its name."""
-    groups = {"": assessment.figures}
-    groups |= {f"{name}_": figures for name, figures in assessment.baselines.items()}
-    flat = {
-        f"{prefix}{name}{end}": value
-        for prefix, figures in groups.items()
-        for name, f in figures.items()
-        for end, value in (("", f.value), ("_low", f.low), ("_high", f.high))
-    }
-    return {name: value for name, value in flat.items() if np.isfinite(value)}
-
-
-def parameters(fitted: Fitted, described: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run was told and chose, for MLflow."""
-    kept = ("lead_days", "horizon_days", "cut_off", "rows", "accounts", "positives", "protocol",
-            "gap_days", "rounds", "simulated", "catalogue", "settings_hash")  # fmt: skip
-    return fitted.parameters | {name: described[name] for name in kept}
-
-
-def drawn(
-    task: Task, features: Catalogue, fitted: Fitted, assessment: Assessment, settings: Settings
-) -> plots.Drawn:
-    """What the pictures show: the test rows, and contributions of a sample of them."""
-    test = task.data.take(task.split.test)
-    size = min(PICTURED, len(test.y))
-    rng = np.random.default_rng(settings.training.seed)
-    sample = test.X[rng.choice(len(test.y), size, replace=False)]
-    names = {f.name: features.signals[f.signal].label for f in features.features}
-    return plots.Drawn(
-        title=f"{task.outcome.name} in {task.timing.horizon_days} days",
-        note="simulated data" if settings.company.simulated else "",
-        y=test.y,
-        probability=expit(assessment.margins["model"]),
-        scores=assessment.margins,
-        contributions=contributions(fitted.booster, sample, settings.training.threads)[:, :-1],
-        values=sample,
-        labels=task.data.names,
-        signals=[names[n] for n in task.data.names],
-    )

@@ -12,7 +12,8 @@ import ibis
 from ibis import _
 
 from features.algebra import SPAN, DaysOver, LongestGap, LongestStreak, Streak
-from features.compute.windows import POINT, Windowed, windowed
+from features.compute.windows import Windowed, windowed
+from features.points import POINT
 
 DOUBLINGS = (1, 2, 4, 8, 16)
 

@@ -31,7 +31,8 @@ from features.algebra import (
     Window,
 )
 from features.compute import days
-from features.compute.windows import POINT, Windowed, totals, windowed
+from features.compute.windows import Windowed, totals, windowed
+from features.points import POINT
 
 Stage = Callable[[ibis.Table], ibis.Table]
 Runs = LongestGap | LongestStreak | Streak

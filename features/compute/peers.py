@@ -8,7 +8,7 @@ from ibis import _
 
 from features.algebra import Expression, PeerMedian, PeerRank
 from features.compute.sql import compile_expression, peer_column
-from features.compute.windows import POINT
+from features.points import POINT
 
 Compared = PeerRank | PeerMedian
 

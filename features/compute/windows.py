@@ -15,7 +15,7 @@ from typing import Any
 import ibis
 from ibis import _
 
-POINT = ["account_id", "as_of_day"]
+from features.points import POINT
 
 
 @dataclass(frozen=True)

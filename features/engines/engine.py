@@ -12,6 +12,7 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
+from features.engines.files import as_arrow, parquet_files
 from features.errors import SettingsError
 from features.settings import Engine as EngineSettings
 from features.settings import Settings
@@ -147,17 +148,3 @@ class DuckDBEngine:
     def close(self) -> None:
         """End the connection; its tables end with it."""
         self._con.disconnect()
-
-
-def parquet_files(files: Path | Sequence[str]) -> list[str]:
-    """The Parquet files of a file, a folder or a list; Spark writes folders, DuckDB files."""
-    if not isinstance(files, Path):
-        return list(files)
-    if files.is_dir():
-        return sorted(str(path) for path in files.rglob("*.parquet"))
-    return [str(files)]
-
-
-def as_arrow(rows: pd.DataFrame | pa.Table) -> pa.Table:
-    """A frame as Arrow, without its index."""
-    return rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)

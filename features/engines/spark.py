@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.engines.engine import as_arrow, parquet_files
+from features.engines.files import as_arrow, parquet_files
 from features.engines.spark_session import Started, start
 from features.errors import InputError
 from features.settings import Settings

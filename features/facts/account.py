@@ -11,12 +11,12 @@ import ibis
 import pyarrow as pa
 
 from features.algebra import SPAN
-from features.compute.windows import POINT
 from features.facts.journeys import milestones
 from features.facts.known import at_points, beside, moments, newest, unchanged_since, visible
 from features.facts.people import NEAR, people
 from features.facts.subscriptions import commercial, plan_rank
 from features.instants import DAY_US
+from features.points import POINT
 from features.settings import Settings
 
 CONTEXT = {

@@ -4,8 +4,8 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
-from features.compute.windows import POINT
 from features.facts.known import NEVER_DAY
+from features.points import POINT
 from features.settings import Settings
 
 

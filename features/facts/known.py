@@ -6,8 +6,8 @@ from typing import Any
 import ibis
 from ibis import _
 
-from features.compute.windows import POINT
 from features.instants import DAY_US, microseconds
+from features.points import POINT
 
 NEVER_DAY = 10_000_000
 """A day after every day."""

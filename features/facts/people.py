@@ -6,9 +6,9 @@ import ibis
 from ibis import _
 
 from features.algebra import SPAN
-from features.compute.windows import POINT
 from features.facts.known import NEVER_DAY, at_points, moments, newest, unchanged_since, visible
 from features.instants import DAY_US, microseconds
+from features.points import POINT
 from features.settings import Settings
 
 NEAR = 0.8

@@ -5,9 +5,9 @@ from typing import Any
 import ibis
 from ibis import _
 
-from features.compute.windows import POINT
 from features.facts.known import at_points, beside, first, moments, unchanged_since, visible
 from features.instants import DAY_US, microseconds
+from features.points import POINT
 from features.settings import Settings
 
 SUBSCRIPTION = [*POINT, "subscription_id"]

@@ -10,11 +10,11 @@ from ibis import _
 
 from features import lake
 from features.build import build
-from features.compute.points import known_points
 from features.engines.engine import engine_of
 from features.errors import NotReadyError
 from features.facts.journeys import reached_milestones
 from features.instants import DAY_US
+from features.points import known_points
 from features.progress import Progress, silent
 from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
@@ -68,7 +68,7 @@ def _built(
 ) -> pd.DataFrame:
     path = workspace.tmp / "lifecycle.parquet"
     try:
-        build(workspace, settings, points, out=path, progress=progress)
+        build(workspace, settings, points, out=path, names=names, progress=progress)
         return _frame(pq.read_table(path, columns=[*POINT, *names]))
     finally:
         path.unlink(missing_ok=True)

@@ -32,13 +32,13 @@ import numpy as np
 import pandas as pd
 
 from features import lake
-from features.compute.points import known_days
 from features.history import event_span
 from features.identity.successors import goes_on_as, read_merges
 from features.instants import DAY_US
 from features.lifecycle.observed import features_at, seen
 from features.lifecycle.rules import active_rules, check_rules, compares, feature_names, pql_rules
 from features.lifecycle.spells import standings
+from features.points import known_days
 from features.progress import Progress, silent
 from features.settings import Rule, Settings
 from features.workspace import Workspace

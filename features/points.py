@@ -6,11 +6,12 @@ from itertools import pairwise
 import pandas as pd
 
 from features import instants, lake
-from features.compute.windows import POINT
 from features.errors import InputError
 from features.identity import resolve
 from features.instants import DAY_US, morning
 from features.workspace import Workspace
+
+POINT = ["account_id", "as_of_day"]
 
 
 def observed_points(workspace: Workspace, observations: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,156 @@
+"""The simulated companies that quality is measured on: made once, kept in a folder."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+from features.catalog import catalogue
+from features.read_settings import load_settings
+from features.settings import Settings
+from features.simulate.world import simulate
+from features.sources.ingest import ingest
+from features.table import refresh
+from features.workspace import Workspace
+from training.calibrate import margins
+from training.dataset import Dataset, Floats
+from training.fit import Fitted, fit
+from training.labels import label
+from training.observations import History, grid, read_history, schedule
+from training.outcomes import OUTCOMES, chosen, eligible
+from training.split import Split
+from training.train import Task, feature_table, observed, prepare
+
+SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
+END = date(2026, 6, 30)
+DONE = "quality.json"
+
+
+@dataclass(frozen=True)
+class Company:
+    """What decides a simulated company, to the last event."""
+
+    accounts: int
+    days: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """One outcome of one company, learnt by our job's own steps.
+
+    `rows` holds account_id, as_of and label of every observation, in the order of `task.data`.
+    """
+
+    task: Task
+    rows: pd.DataFrame
+    settings: Settings
+    seconds: float
+    fitted: Fitted
+
+    @property
+    def split(self) -> Split:
+        """Our split in time."""
+        return self.task.split
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The rows that everybody is judged on."""
+        return self.task.data.take(self.split.test)
+
+    @cached_property
+    def margins(self) -> Floats:
+        """Our log-odds on the test rows."""
+        return margins(self.fitted.booster, self.test.X, self.settings.training.threads)
+
+    @property
+    def prevalence(self) -> float:
+        """The share of positives among the rows of the final fit: what a constant would say."""
+        return float(self.task.data.y[self.split.fit].mean())
+
+    @property
+    def open_until(self) -> np.datetime64:
+        """The last day whose window ends before the test begins: later labels are not yet known."""
+        first = self.task.data.as_of[self.split.test].min()
+        return np.datetime64(first, "D") - np.timedelta64(self.split.gap_days, "D")
+
+
+@dataclass(frozen=True)
+class World:
+    """One company with its features and what became of its accounts."""
+
+    workspace: Workspace
+    settings: Settings
+    company: Company
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The feature table."""
+        return feature_table(self.workspace)
+
+    @cached_property
+    def history(self) -> History:
+        """The accounts and their commercial life."""
+        return read_history(self.workspace, self.settings)
+
+    def study(self, name: str) -> Study:
+        """Learn one outcome as `goldpan train` does, and say which row is whose.
+
+        Raises RefusedError where it cannot be learnt.
+        """
+        timing = chosen(self.settings, [name])[name]
+        features = catalogue(self.settings)
+        task = prepare(self.settings, features, name, timing, self.table, self.history)
+        started = perf_counter()
+        fitted = fit(task.data, task.split, self.settings.training)
+        seconds = perf_counter() - started
+        return Study(task, self._rows(task), self.settings, seconds, fitted)
+
+    def _rows(self, task: Task) -> pd.DataFrame:
+        """The observations of a task by name; it is checked that they are those."""
+        rows = observed(
+            self.table, schedule(self.history, task.timing, task.outcome.name), task.outcome.name
+        )
+        rows = rows[eligible(task.outcome, rows, self.settings, task.timing)]
+        known = label(rows, self.history.changes, task.outcome, task.timing, self.history.until)
+        named = known.sort_values(["as_of", "account_id"], ignore_index=True)
+        kept = named[["account_id", "as_of", "label"]]
+        same = (
+            np.array_equal(kept["label"], task.data.y)
+            and np.array_equal(kept["as_of"].astype("datetime64[us]"), task.data.as_of)
+            and np.array_equal(pd.factorize(kept["account_id"])[0], task.data.account)
+        )
+        if not same:
+            raise SystemExit("the benchmark's rows are not those that training learns from")
+        return kept
+
+
+def settings_of(threads: int, horizon: int, resamples: int) -> Settings:
+    """The sample company's settings with one horizon for every outcome, and no lead."""
+    given = load_settings(SETTINGS)
+    when = {"lead_days": 0, "horizon_days": horizon}
+    timings = {name: t.model_copy(update=when) for name, t in chosen(given, None).items()}
+    outcomes = given.outcomes.model_copy(update=timings)
+    fitting = given.training.model_copy(update={"threads": threads, "bootstrap": resamples})
+    return given.model_copy(update={"outcomes": outcomes, "training": fitting})
+
+
+def world(folder: Path, company: Company, settings: Settings, said: Callable[[str], None]) -> World:
+    """Simulate, ingest and build one company, unless it is there."""
+    horizon = chosen(settings, OUTCOMES)["churn"].horizon_days
+    name = f"{company.accounts}-{company.days}-{company.seed}-{horizon}"
+    place, note = Workspace(folder / name), folder / name / DONE
+    if not note.is_file():
+        started = perf_counter()
+        simulate(place, accounts=company.accounts, days=company.days, seed=company.seed, end=END)
+        ingest(place, settings, base=SETTINGS.parent)
+        refresh(place, settings, grid(place, settings))
+        note.write_text(json.dumps(asdict(company)), encoding="utf-8")
+        said(f"  company {company.seed}: made in {perf_counter() - started:.0f} s")
+    return World(place, settings, company)
