@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,9 +26,9 @@ from training import origin
 from training.dataset import Dataset
 from training.observations import read_history, schedule
 from training.outcomes import chosen
+from training.prepare import Task, feature_table, prepare
 from training.registry import run_files
 from training.split import Split
-from training.train import Task, feature_table, prepare
 
 NEEDED = ("origin.json", "settings.json")
 
@@ -70,7 +71,7 @@ def again(
     then = LakeThen(workspace.lake.resolve(), versions(workspace, told["lake"]))
     check_readable(Workspace(workspace.root, then))
     with TemporaryDirectory(dir=workspace.tmp) as scratch:
-        task = made_again(Workspace(Path(scratch), then), settings, told["outcome"], progress)
+        task = made_again(Workspace(Path(scratch), then), settings, told, progress)
     progress(0, 0, "comparing")
     digest = origin.dataset_digest(task.data)
     if out is not None:
@@ -121,10 +122,13 @@ def check_readable(then: Workspace) -> None:
             )
 
 
-def made_again(place: Workspace, settings: Settings, name: str, progress: Progress) -> Task:
+def made_again(
+    place: Workspace, settings: Settings, told: Mapping[str, Any], progress: Progress
+) -> Task:
     """Observations, features, labels and split of one outcome, from the lake as it was."""
+    name, day = told["outcome"], told.get("as_of")
     timing = chosen(settings, [name])[name]
-    history = read_history(place, settings)
+    history = read_history(place, settings, date.fromisoformat(day) if day else None)
     wanted = schedule(history, timing, name)
     wanted = wanted.assign(as_of=wanted["as_of"].dt.date)
     refresh(place, running_on(settings, None), wanted, progress=progress)
