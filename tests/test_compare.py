@@ -19,8 +19,8 @@ from training.compare import (
 from training.dataset import schema
 from training.evaluate import Figure
 from training.fit import fit
+from training.prepare import labelled, task_of
 from training.registry import Candidate
-from training.train import labelled, task_of
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}
 BUSY = {"convert": -4.0, "churn": -5.5}

@@ -19,8 +19,8 @@ from features.workspace import Workspace
 from training.leavings import made_from
 from training.observations import grid, read_history
 from training.origin import dataset_digest, portable, restored, settings_hash
+from training.prepare import feature_table, prepare
 from training.rebuild import again
-from training.train import feature_table, prepare
 
 ROOT = Path(__file__).parent.parent
 
