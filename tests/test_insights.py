@@ -54,7 +54,9 @@ def accounts(seed: int, count: int = 4000, causal: dict[str, float] = CAUSAL) ->
     weights = np.array([causal.get(name, 0.0) for name in TAKEN_UP])
     chance = 1 / (1 + np.exp(3.6 - 0.9 * zeal - used @ weights))
     y = (rng.random(len(who)) < chance).astype(float)
-    columns = {f"event_{name}_90d": 3.0 * used[:, i] for i, name in enumerate(TAKEN_UP)}
+    seen = np.where(used, age[:, None] - since[who], np.nan)
+    columns = {c.column: seen[:, TAKEN_UP.index(c.name)] for c in candidates(SETTINGS)
+               if c.name in TAKEN_UP}  # fmt: skip
     busy = rng.poisson(np.exp(3.5 + 0.8 * zeal)).astype(float)
     days = rng.binomial(28, 1 / (1 + np.exp(1 - zeal))).astype(float)
     shown = rng.poisson(0.1 * (1 + busy)).astype(float)
@@ -102,7 +104,8 @@ def test_chance_is_not_called_golden() -> None:
 
 def test_what_cannot_be_told_apart_from_use_is_not_told(world: Landmarks) -> None:
     """A feature that whoever uses the product has used gets a reason and no adjusted effect."""
-    rows = world.rows.assign(event_search_used_90d=world.rows["events_28d"] // 16)
+    busy = world.rows["events_28d"]
+    rows = world.rows.assign(seen_first_search_used=np.where(busy > 16, 5.0, np.nan))
     table = golden(landmarks("pql", rows, world.y), SETTINGS)
     (search_used,) = (row for row in table.rows if row.name == "search_used")
     assert search_used.adjusted is None
@@ -270,7 +273,8 @@ def test_a_term_counts_by_what_was_known_before_its_end() -> None:
 
 def test_signals_beyond_use_are_told_from_those_that_are_use(world: Landmarks) -> None:
     """Use goes with buying; an unneeded feature no longer does among the equally active."""
-    counts = {f"event_{n}_28d": world.rows[f"event_{n}_90d"] for n in TAKEN_UP}
+    seen = {c.name: world.rows[c.column] for c in candidates(SETTINGS) if c.name in TAKEN_UP}
+    counts = {f"event_{name}_28d": days.notna() * 3.0 for name, days in seen.items()}
     told = associations(landmarks("pql", world.rows.assign(**counts), world.y), SETTINGS)
     found = {a.signal: a for a in told}
     assert found["active_days"].discovery
