@@ -13,7 +13,7 @@ from features.errors import RefusedError
 from features.lifecycle.adoption import adopted
 from features.read_settings import load_settings
 from features.settings import Milestone
-from features.simulate.truth import GOLDEN, SEQUENCES
+from features.simulate.truth import GOLDEN, SEQUENCES, SYMPTOMS
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import refresh
@@ -306,27 +306,34 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Insights:
 @pytest.mark.slow
 @pytest.mark.parametrize("outcome", list(GOLDEN))
 def test_the_simulators_golden_features_are_found(company: Insights, outcome: str) -> None:
-    """The planted features head the list, clearly beyond all that were not; chance finds none."""
+    """The planted features are found, symptoms besides at most, clearly beyond all others."""
     (table,) = (part.golden for part in company.outcomes if part.outcome == outcome)
     assert table is not None
-    assert {row.name for row in table.rows if row.discovery} == set(GOLDEN[outcome])
-    size = {row.name: abs(np.log(row.adjusted.value)) for row in table.rows if row.adjusted}
-    weakest = min(size.pop(name) for name in GOLDEN[outcome])
-    assert weakest > 1.5 * max(size.values())
+    planted, symptoms = set(GOLDEN[outcome]), set(SYMPTOMS[outcome])
+    found = {row.name for row in table.rows if row.discovery}
+    assert planted <= found <= planted | symptoms
+    size = {row.name: np.log(row.adjusted.value) for row in table.rows if row.adjusted}
+    assert all(size[name] * sign > 0 for name, sign in GOLDEN[outcome].items())
+    others = [abs(size[name]) for name in size if name not in planted | symptoms]
+    assert min(abs(size[name]) for name in planted) > 1.5 * max(others)
     assert table.shuffled is not None
     assert table.shuffled.passed, table.shuffled
 
 
 @pytest.mark.slow
 def test_the_simulators_sequence_is_found(company: Insights) -> None:
-    """The planted steps within the planted days stand in a rule that later sign-ups confirm."""
+    """Later sign-ups confirm rules that hold a planted step within about the planted days.
+
+    Nearly everybody makes a report in nine days: of the planted two, the other step tells.
+    """
     assert company.paths is not None
     assert company.paths.patterns is not None
-    told = {SEQUENCES["pql"].events: SEQUENCES["pql"].within_days}
+    planted = SEQUENCES["pql"]
     asked = {step.name: step.event for step in steps(SETTINGS)}
     found = [
-        {asked[name] for name in rule.steps} >= set(events) and abs(rule.within_days - days) <= 5
-        for rule in company.paths.patterns.rules if rule.confirmed
-        for events, days in told.items()
-    ]  # fmt: skip
-    assert any(found)
+        rule.within_days - planted.within_days
+        for rule in company.paths.patterns.rules
+        if rule.confirmed and {asked[name] for name in rule.steps} & set(planted.events)
+    ]
+    assert min(map(abs, found)) <= 2
+    assert company.paths.rules

@@ -71,7 +71,7 @@ class OfRenewal:
 
 @dataclass(frozen=True)
 class OfPaths:
-    """Sequences that go with buying, and each as a rule for the settings."""
+    """Sequences that go with buying, and each confirmed one as a rule for the settings."""
 
     patterns: Patterns | None = None
     rules: tuple[str, ...] = ()
@@ -185,7 +185,9 @@ def _paths(settings: Settings, timing: Timing, history: History, spans: pd.DataF
         found = search(people, timing.horizon_days, (history.until - EPOCH).days)
     except RefusedError as error:
         return OfPaths(refused=str(error))
-    texts = (toml(p, asked, settings, settings.company.simulated) for p in found.rules)
+    texts = (
+        toml(p, asked, settings, settings.company.simulated) for p in found.rules if p.confirmed
+    )
     return OfPaths(found, tuple(texts))
 
 
