@@ -1,10 +1,12 @@
 """The simulated companies that quality is measured on: made once, kept in a folder."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
@@ -142,15 +144,26 @@ def settings_of(threads: int, horizon: int, resamples: int) -> Settings:
 
 
 def world(folder: Path, company: Company, settings: Settings, said: Callable[[str], None]) -> World:
-    """Simulate, ingest and build one company, unless it is there."""
+    """Simulate, ingest and build one company, unless it is there.
+
+    One that other settings or other code made is made again.
+    """
     horizon = chosen(settings, OUTCOMES)["churn"].horizon_days
     name = f"{company.accounts}-{company.days}-{company.seed}-{horizon}"
     place, note = Workspace(folder / name), folder / name / DONE
-    if not note.is_file():
+    made_of = json.dumps({**asdict(company), "code": code()})
+    if not note.is_file() or note.read_text(encoding="utf-8") != made_of:
         started = perf_counter()
+        shutil.rmtree(place.root, ignore_errors=True)
         simulate(place, accounts=company.accounts, days=company.days, seed=company.seed, end=END)
         ingest(place, settings, base=SETTINGS.parent)
         refresh(place, settings, grid(place, settings))
-        note.write_text(json.dumps(asdict(company)), encoding="utf-8")
+        note.write_text(made_of, encoding="utf-8")
         said(f"  company {company.seed}: made in {perf_counter() - started:.0f} s")
     return World(place, settings, company)
+
+
+def code() -> str:
+    """A digest of what makes a company and its features: our code and the settings."""
+    files = [SETTINGS, *sorted((SETTINGS.parent / "features").glob("**/*.py"))]
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
