@@ -85,11 +85,14 @@ class Study:
 
 @dataclass(frozen=True)
 class World:
-    """One company with its features and what became of its accounts."""
+    """One company with its features and what became of its accounts.
+
+    `company`: what decides it; None where it was not simulated by us.
+    """
 
     workspace: Workspace
     settings: Settings
-    company: Company
+    company: Company | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -112,10 +115,10 @@ class World:
         started = perf_counter()
         fitted = fit(task.data, task.split, self.settings.training)
         seconds = perf_counter() - started
-        return Study(task, self._rows(task), self.settings, seconds, fitted)
+        return Study(task, self.rows(task), self.settings, seconds, fitted)
 
-    def _rows(self, task: Task) -> pd.DataFrame:
-        """The observations of a task by name; it is checked that they are those."""
+    def rows(self, task: Task) -> pd.DataFrame:
+        """The observations of a task by name, in its order; it is checked that they are those."""
         rows = observed(
             self.table, schedule(self.history, task.timing, task.outcome.name), task.outcome.name
         )
