@@ -192,30 +192,54 @@ def lifecycle(
 
 @verb
 @click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
-def train(workspace: Path, settings_file: Path, outcomes: tuple[str, ...]) -> None:
+@click.option(
+    "--tune",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="MINUTES",
+    help="Search for better parameters for so long, together for all outcomes.",
+)
+@click.option("--as-of", type=DAY, help="Train as if today were that day.")
+def train(
+    workspace: Path,
+    settings_file: Path,
+    outcomes: tuple[str, ...],
+    tune: float,
+    as_of: datetime | None,
+) -> None:
     """Train, judge and register the models.
 
     One for each of OUTCOMES (default: all that the settings declare).
+    A tuned set of parameters is taken only if it wins by more than one standard error.
     Every figure is out of time, with a 95 % interval, beside its baselines. Exits 3 when the gate
     refuses a model: it is registered in MLflow, but `goldpan promote` will not take it.
     """
     place, settings = opened(workspace, settings_file)
-    if not _trained(place, settings, outcomes or None):
+    day = as_of.date() if as_of else None
+    if not _trained(place, settings, outcomes or None, tune, day):
         raise RefusedError(
             "an outcome without a model that may be promoted (above)",
             do="What was trained is registered in MLflow, and will not be promoted.",
         )
 
 
-def _trained(workspace: Workspace, settings: Settings, outcomes: tuple[str, ...] | None) -> bool:
+def _trained(
+    workspace: Workspace,
+    settings: Settings,
+    outcomes: tuple[str, ...] | None,
+    tune: float = 0.0,
+    as_of: date | None = None,
+) -> bool:
     """Train and show; whether all models passed the gate."""
     from training.train import train as run
 
     refused: dict[str, RefusedError] = {}
     with terminal.step("Training") as progress:
-        results = run(workspace, settings, outcomes, progress, refused.__setitem__)
+        results = run(workspace, settings, outcomes, progress, refused.__setitem__,
+                      tune_minutes=tune, as_of=as_of)  # fmt: skip
     for result in results:
         terminal.model(result.card, result.verdict.conditions, result.version)
+        terminal.OUT.print(f"  [dim]run {result.run_id}[/dim]")
     for error in refused.values():
         terminal.failure(error)
     return not refused and all(result.verdict.passed for result in results)

@@ -48,8 +48,10 @@ class Row:
     seats: float
 
 
-def changes(workspace: Workspace, settings: Settings) -> pd.DataFrame:
+def changes(workspace: Workspace, settings: Settings, today: date | None = None) -> pd.DataFrame:
     """The commercial changes of all accounts, one row each, by account and time.
+
+    `today`: as known at that midnight (None: as finally known), here and below.
 
     Columns: account_id, time and known_at (UTC), kind (one of `CHANGES`), mrr_before, mrr_after.
     An upgrade is a higher plan on the ladder, or more seats for more money; a downgrade the
@@ -58,10 +60,10 @@ def changes(workspace: Workspace, settings: Settings) -> pd.DataFrame:
     From the moment a merge is known, both accounts have what they have together, and what becomes
     of the one that goes on became of the merged one too. The merge itself is no change.
     """
-    rows = read_rows(workspace)
-    rows = pd.concat([rows, _lapses(rows, observed_end(workspace, settings), settings)])
+    rows = read_rows(workspace, today)
+    rows = pd.concat([rows, _lapses(rows, observed_end(workspace, settings, today), settings)])
     rows = rows.sort_values(["effective_at", "known_at", "row_id"])
-    merges = read_merges(workspace)
+    merges = _merges(workspace, today)
     family = families(merges)
     happened: dict[str, list[Row | Merge]] = defaultdict(list)
     for merge in merges:
@@ -77,36 +79,43 @@ def changes(workspace: Workspace, settings: Settings) -> pd.DataFrame:
     return typed.sort_values(["account_id", "time"], kind="stable", ignore_index=True)
 
 
-def terms(workspace: Workspace, settings: Settings) -> pd.DataFrame:
+def terms(workspace: Workspace, settings: Settings, today: date | None = None) -> pd.DataFrame:
     """The paid terms with a known end: account_id, start and end (UTC); one row an end.
 
     A term belongs to the account that had gone on with it, after merges, by its end.
     """
-    rows = read_rows(workspace)
+    rows = read_rows(workspace, today)
     paid = (rows["status"] == "active") & ~rows["plan"].isin(settings.plans.free)
     base = paid & rows["plan"].isin(settings.plans.ladder) & rows["term_end"].notna()
     named = rows[base].rename(columns={"effective_at": "start", "term_end": "end"})
     table = named.sort_values("start")[["account_id", "start", "end"]]
-    merges = read_merges(workspace)
+    merges = _merges(workspace, today)
     merged = table["account_id"].isin({merge.account for merge in merges})
     pairs = zip(table.loc[merged, "account_id"], table.loc[merged, "end"], strict=True)
     table.loc[merged, "account_id"] = [goes_on_as(who, merges, end) for who, end in pairs]
     return table.drop_duplicates(["account_id", "end"]).reset_index(drop=True)
 
 
-def observed_until(workspace: Workspace, settings: Settings) -> date:
+def observed_until(workspace: Workspace, settings: Settings, today: date | None = None) -> date:
     """The midnight before which all outcomes are known: the data's end less the lapse grace."""
     grace = timedelta(days=settings.subscriptions.lapse_after_days or 0)
-    return (observed_end(workspace, settings) - grace).date()
+    return (observed_end(workspace, settings, today) - grace).date()
 
 
-def observed_end(workspace: Workspace, settings: Settings) -> pd.Timestamp:
-    """The moment up to which both events and commercial changes are in the data."""
+def observed_end(
+    workspace: Workspace, settings: Settings, today: date | None = None
+) -> pd.Timestamp:
+    """The moment up to which both events and commercial changes are in the data.
+
+    On an earlier `today` it is that midnight: what we had then reached up to it.
+    """
     if said := settings.subscriptions.complete_until:
-        return pd.Timestamp(said, tz="UTC")
-    known = read_rows(workspace)["known_at"]
-    last = event_span(workspace)[1]
-    return last if known.empty else min(last, known.max())
+        end = pd.Timestamp(said, tz="UTC")
+    else:
+        known = read_rows(workspace)["known_at"]
+        last = event_span(workspace)[1]
+        end = last if known.empty else min(last, known.max())
+    return end if today is None else min(end, pd.Timestamp(today, tz="UTC"))
 
 
 def event_span(workspace: Workspace) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -125,9 +134,17 @@ def scoring_day(workspace: Workspace) -> date:
     return (event_span(workspace)[1] + timedelta(days=1)).date()
 
 
-def read_rows(workspace: Workspace) -> pd.DataFrame:
-    """The rows of the table `subscriptions`."""
-    return lake.read_table(workspace, "subscriptions").to_pandas()
+def read_rows(workspace: Workspace, today: date | None = None) -> pd.DataFrame:
+    """The rows of the table `subscriptions`, or those that were known at a midnight."""
+    rows = lake.read_table(workspace, "subscriptions").to_pandas()
+    return rows if today is None else rows[rows["known_at"] <= pd.Timestamp(today, tz="UTC")]
+
+
+def _merges(workspace: Workspace, today: date | None) -> list[Merge]:
+    merges = read_merges(workspace)
+    if today is None:
+        return merges
+    return [m for m in merges if m.known_at <= pd.Timestamp(today, tz="UTC")]
 
 
 def _lapses(rows: pd.DataFrame, end: pd.Timestamp, settings: Settings) -> pd.DataFrame:

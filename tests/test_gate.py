@@ -13,8 +13,8 @@ from training.evaluate import Figure
 from training.fit import fit
 from training.gate import judge
 from training.models import baselines
+from training.prepare import prepare
 from training.split import blocks, split
-from training.train import prepare
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}
 BUSY = {"convert": -4.0, "churn": -5.5}

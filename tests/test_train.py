@@ -14,8 +14,9 @@ from features.settings import Subscriptions
 from features.workspace import Workspace, publish_json
 from training.fit import fit
 from training.observations import grid
+from training.prepare import feature_table, prepare
 from training.promotion import promote
-from training.train import feature_table, learn_all, prepare, train
+from training.train import STEPS, learn_all, train
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}
 BUSY = {"convert": -4.0, "churn": -5.5}
@@ -95,7 +96,7 @@ def test_the_job_runs_from_disk_to_a_promoted_bundle(made, workspace):
     assert result.verdict.passed, result.verdict.reasons
     assert result.figures["auc"].low > 0.5
     assert set(result.baselines) == {"cbi", "recency", "logistic"}
-    assert seen[-1][:2] == (3, 3)
+    assert seen[-1][:2] == (len(STEPS), len(STEPS))
     folder = promote(workspace, made.settings, "churn").folder
     card = json.loads((folder / "card.json").read_text())
     assert card["protocol"] == "four blocks"

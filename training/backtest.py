@@ -21,7 +21,7 @@ from training.dataset import Dataset, Floats, Mask
 from training.fit import refit
 from training.models import baselines
 from training.outcomes import Outcome
-from training.split import Days, Split, Window, windows
+from training.split import Split, Window, thinned, windows
 
 CUT_OFFS = 4
 SPAN = 0.4  # of the time, behind the first test day
@@ -110,7 +110,7 @@ def cut_off(
 ) -> CutOff:
     """Fit model and baselines on the rows before the gap; score the rows of the period."""
     training = settings.training
-    block, test = data.take(thinned(data.as_of, window.fit)), data.take(window.test)
+    block, test = data.take(thinned(data.as_of, window.fit, MOST_ROWS)), data.take(window.test)
     fitted = refit(block, training, parameters)
     scores = {"model": margins(fitted.booster, test.X, threads=1)}
     for baseline in baselines(data, outcome, training):
@@ -126,21 +126,6 @@ def cut_off(
         positives=int(block.y.sum()),
         margins=scores,
     )
-
-
-def thinned(as_of: Days, rows: Mask, most: int = MOST_ROWS) -> Mask:
-    """Of these rows, those of every n-th day, counted back from the newest: at most `most` or so.
-
-    An account's rows of neighbouring days say nearly the same, so that this costs little and
-    bounds the time however long the history.
-
-    >>> days = np.arange("2024-01-01", "2024-01-08", dtype="datetime64[D]")
-    >>> thinned(days, np.arange(7) < 6, most=3).nonzero()[0].tolist()
-    [1, 3, 5]
-    """
-    step = -(-int(rows.sum()) // most)
-    days = np.unique(as_of[rows])
-    return rows & np.isin(as_of, days[::-1][::step])
 
 
 def mrr_alone(block: Dataset, test: Dataset) -> Floats:

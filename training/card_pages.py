@@ -27,6 +27,7 @@ PICTURES = {
     "signals": "Which signals move the score, all windows of one signal together.",
     "contributions": "How the strongest features move single scores; colour is their value.",
 }
+WIDE = ("backtest", "signals", "contributions")
 COLUMNS = (
     ("AUC", "auc", "{:.3f}"),
     ("PR-AUC", "pr_auc", "{:.3f}"),
@@ -64,7 +65,7 @@ def markdown(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
 def html(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """The page as one HTML file with its pictures inside."""
     shown = [
-        (f"data:image/png;base64,{b64encode(images[name]).decode()}", PICTURES.get(name, name))
+        (f"data:image/png;base64,{b64encode(images[name]).decode()}", PICTURES.get(name, name), name in WIDE)
         for name in _ordered(images)
     ]
     return _environment().get_template("card.html.j2").render(**page, pictures=shown).strip() + "\n"

@@ -27,9 +27,9 @@ from training.evaluate import Bootstrap, Draws, Figure, figure
 from training.fit import refit
 from training.observations import read_history
 from training.outcomes import chosen
+from training.prepare import Parted, feature_table, labelled, task_of
 from training.registry import Candidate
 from training.split import Window, windows
-from training.train import Task, feature_table, labelled, task_of
 
 FEWEST = 50  # positives behind both cut-offs, to compare the models as they are
 OWN = ("bagging_seed", "feature_fraction_seed", "num_threads")
@@ -132,7 +132,7 @@ def learnt_until(version: Candidate) -> np.datetime64:
 
 
 def as_they_are(
-    one: Candidate, other: Candidate, task: Task, X: tuple[Any, Any], settings: Settings
+    one: Candidate, other: Candidate, task: Parted, X: tuple[Any, Any], settings: Settings
 ) -> Judged | None:
     """Both models on the rows behind both cut-offs and the gap; None where they are too few."""
     until = max(learnt_until(one), learnt_until(other))
@@ -153,7 +153,7 @@ def as_they_are(
 
 
 def by_recipe(
-    one: Candidate, other: Candidate, task: Task, X: tuple[Any, Any], settings: Settings
+    one: Candidate, other: Candidate, task: Parted, X: tuple[Any, Any], settings: Settings
 ) -> Judged:
     """Both recipes refitted at common cut-offs and judged on the days behind each."""
     data = task.data

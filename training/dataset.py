@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,10 +65,14 @@ class Dataset:
         """The values of one column, None where the table has no such feature."""
         return self.X[:, self.names.index(name)] if name in self.names else None
 
-    def take(self, rows: Mask) -> "Dataset":
+    def take(self, rows: Mask | NDArray[np.int64]) -> "Dataset":
         """Only these rows."""
         return Dataset(self.X[rows], self.y[rows], self.account[rows], self.as_of[rows],
                        self.mrr[rows], self.columns)  # fmt: skip
+
+    def relabelled(self, y: Floats) -> "Dataset":
+        """The same rows with another y."""
+        return replace(self, y=y)
 
 
 @dataclass(frozen=True)

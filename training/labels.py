@@ -4,10 +4,12 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.settings import Outcome as Timing
 from training.outcomes import Outcome
 
+Floats = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
 
 
@@ -33,6 +35,22 @@ def label(
     keep = known & ~early
     kept = rows[keep].copy()  # in one piece: pandas warns of a column put into hundreds
     return kept.assign(label=happened[keep].astype(np.int8))
+
+
+def waits(rows: pd.DataFrame, changes: pd.DataFrame, outcome: Outcome) -> Floats:
+    """Days from each row's `as_of` to the outcome; inf: never, or a competing change came first.
+
+    >>> rows = pd.DataFrame({"account_id": ["a", "b"], "as_of": pd.to_datetime(["2024-01-01"] * 2)})
+    >>> changes = pd.DataFrame({"account_id": ["a"], "kind": ["churn"],
+    ...     "time": pd.to_datetime(["2024-01-05 12:00"], utc=True)})
+    >>> from training.outcomes import OUTCOMES
+    >>> waits(rows, changes, OUTCOMES["churn"]).tolist()
+    [4.5, inf]
+    """
+    target = next_change(rows, changes, (outcome.kind,))
+    rival = next_change(rows, changes, outcome.competing)
+    days = (target - rows["as_of"].to_numpy(dtype="datetime64[us]")) / DAY
+    return np.where(np.isnat(target) | (rival < target), np.inf, days)
 
 
 def next_change(rows: pd.DataFrame, changes: pd.DataFrame, kinds: tuple[str, ...]) -> np.ndarray:

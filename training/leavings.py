@@ -34,6 +34,7 @@ def leavings(
     """Everything of one run; `task`: outcome, timing, data and split (`training.train.Task`)."""
     data, split = task.data, task.split
     source = made_from(workspace, task.outcome.name, data)
+    source["as_of"] = str(task.history.as_of) if task.history.as_of else None
     described = card(task.outcome, task.timing, data, split, fitted, assessment, settings, features)
     described |= {"code": source["code"], "lake": source["lake"], "dataset": source["dataset"]}
     told = drawn(task, features, fitted, assessment, settings)

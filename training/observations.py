@@ -29,7 +29,8 @@ class History:
     `accounts`: account_id, created_at (UTC), is_internal, first and end (days since 1970-01-01: the
     first midnight that knew of it, and the first that no longer does), one row each. `changes` and
     `terms` as in `features.history`. `first_day`: the day of the first event. `until`: the last day
-    up to which outcomes are fully known.
+    up to which outcomes are fully known. `as_of`: the day as on which all of it was read, None for
+    now.
     """
 
     accounts: pd.DataFrame
@@ -37,23 +38,29 @@ class History:
     terms: pd.DataFrame
     first_day: dt.date
     until: dt.date
+    as_of: dt.date | None = None
 
 
-def read_history(workspace: Workspace, settings: Settings) -> History:
-    """Read the accounts and their commercial life from the lake."""
+def read_history(workspace: Workspace, settings: Settings, as_of: dt.date | None = None) -> History:
+    """Read the accounts and their commercial life from the lake, as known now or on `as_of`."""
     accounts = read_table(workspace, "accounts").to_pandas()
+    if as_of is not None:
+        accounts = accounts[accounts["known_at"] <= pd.Timestamp(as_of, tz="UTC")]
     once = accounts.groupby("account_id", as_index=False).agg(
         created_at=("created_at", "min"), is_internal=("is_internal", _ever)
     )
     once = once.merge(known_days(workspace), on="account_id")
+    if once.empty and as_of:
+        raise InputError(f"no accounts that were known on {as_of}", do="Name a later --as-of.")
     if once.empty:
         raise InputError("no accounts in the lake", do="Run `goldpan ingest` first.")
     return History(
         accounts=once,
-        changes=history.changes(workspace, settings),
-        terms=history.terms(workspace, settings),
+        changes=history.changes(workspace, settings, as_of),
+        terms=history.terms(workspace, settings, as_of),
         first_day=history.event_span(workspace)[0].date(),
-        until=history.observed_until(workspace, settings),
+        until=history.observed_until(workspace, settings, as_of),
+        as_of=as_of,
     )
 
 
@@ -108,13 +115,16 @@ def last_day(history: History, timing: Timing, name: str) -> np.datetime64:
     """
     ahead = timing.lead_days + timing.horizon_days
     before = WARM_UP if timing.every_days else 1
-    found = (history.until - history.first_day).days
+    found = max(0, (history.until - history.first_day).days)
     if found < ahead + before:
+        then = f", as known on {history.as_of}" if history.as_of else ""
+        span = f"{history.first_day} to {history.until}{then}"
         raise RefusedError(
-            f"{found} days of data ({history.first_day} to {history.until}) for outcome '{name}'",
+            f"{found} days of data ({span}) for outcome '{name}'",
             expected=f"at least {ahead + before}: {before} to look back, {timing.lead_days} lead, "
             f"{timing.horizon_days} horizon",
-            do=f"Shorten outcomes.{name}.horizon_days, or bring more history.",
+            do=f"Shorten outcomes.{name}.horizon_days, or bring more history"
+            + (", or name a later --as-of." if history.as_of else "."),
         )
     return np.datetime64(history.until) - ahead * DAY
 

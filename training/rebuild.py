@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,9 +26,9 @@ from training import origin
 from training.dataset import Dataset
 from training.observations import read_history, schedule
 from training.outcomes import chosen
+from training.prepare import Task, feature_table, prepare
 from training.registry import run_files
 from training.split import Split
-from training.train import Task, feature_table, prepare
 
 NEEDED = ("origin.json", "settings.json")
 
@@ -55,11 +56,22 @@ def rebuild(
     `same`, and `other_code` with what differs when the code is not the run's.
     """
     made = run_files(workspace, run_id, NEEDED)
-    told, settings = made["origin.json"], origin.restored(made["settings.json"])
+    settings = origin.restored(made["settings.json"])
+    return again(workspace, made["origin.json"], settings, out, progress)
+
+
+def again(
+    workspace: Workspace,
+    told: Mapping[str, Any],
+    settings: Settings,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> Rebuilt:
+    """The same from what a run told of its origin (`origin.json`) and its settings."""
     then = LakeThen(workspace.lake.resolve(), versions(workspace, told["lake"]))
     check_readable(Workspace(workspace.root, then))
     with TemporaryDirectory(dir=workspace.tmp) as scratch:
-        task = made_again(Workspace(Path(scratch), then), settings, told["outcome"], progress)
+        task = made_again(Workspace(Path(scratch), then), settings, told, progress)
     progress(0, 0, "comparing")
     digest = origin.dataset_digest(task.data)
     if out is not None:
@@ -110,10 +122,13 @@ def check_readable(then: Workspace) -> None:
             )
 
 
-def made_again(place: Workspace, settings: Settings, name: str, progress: Progress) -> Task:
+def made_again(
+    place: Workspace, settings: Settings, told: Mapping[str, Any], progress: Progress
+) -> Task:
     """Observations, features, labels and split of one outcome, from the lake as it was."""
+    name, day = told["outcome"], told.get("as_of")
     timing = chosen(settings, [name])[name]
-    history = read_history(place, settings)
+    history = read_history(place, settings, date.fromisoformat(day) if day else None)
     wanted = schedule(history, timing, name)
     wanted = wanted.assign(as_of=wanted["as_of"].dt.date)
     refresh(place, running_on(settings, None), wanted, progress=progress)

@@ -121,6 +121,21 @@ def windows(as_of: Days, gap_days: int, count: int, span: float) -> list[Window]
     return found if all(w.fit.any() and w.test.any() for w in found) else []
 
 
+def thinned(as_of: Days, rows: Mask, most: int) -> Mask:
+    """Of these rows, those of every n-th day, counted back from the newest: at most `most` or so.
+
+    An account's rows of neighbouring days say nearly the same, so that this costs little and
+    bounds the time however long the history.
+
+    >>> days = np.arange("2024-01-01", "2024-01-08", dtype="datetime64[D]")
+    >>> thinned(days, np.arange(7) < 6, most=3).nonzero()[0].tolist()
+    [1, 3, 5]
+    """
+    step = -(-int(rows.sum()) // most)
+    days = np.unique(as_of[rows])
+    return rows & np.isin(as_of, days[::-1][::step])
+
+
 def _two(as_of: Days, y: Floats, gap_days: int, name: str) -> dict[str, Mask]:
     """Development and test: the smallest test share that holds 40 positives, else the fullest."""
     options = [b for s in TEST_SHARES if (b := blocks(as_of, [1 - s, s], gap_days))]

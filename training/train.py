@@ -1,7 +1,8 @@
 """The job: observations → labels → split → fit → calibrate → evaluate → judge → register."""
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,28 +10,32 @@ import pandas as pd
 
 from features.catalog import catalogue
 from features.declare import Catalogue
-from features.errors import NotReadyError, RefusedError
+from features.errors import RefusedError
 from features.progress import Progress, silent
 from features.settings import Outcome as Timing
-from features.settings import Settings
-from features.table import check_current, read_features
+from features.settings import Settings, Training
+from features.table import check_current
 from features.workspace import Workspace
 from training import registry
 from training.assess import assess
-from training.backtest import backtest
-from training.dataset import Dataset, assemble, leaks
+from training.backtest import backtest, shortfall
+from training.dataset import Floats, leaks
 from training.evaluate import Figure
 from training.fit import fit
 from training.gate import Verdict
-from training.labels import label
+from training.hazard import When, follow
+from training.horizons import Horizon, described, horizons
+from training.horizons import metrics as horizon_metrics
 from training.leavings import leavings
 from training.models import baselines
-from training.observations import PAIR, History, read_history, schedule
-from training.outcomes import OUTCOMES, Outcome, chosen, eligible, in_words
-from training.split import Split, split
+from training.observations import History, read_history
+from training.outcomes import chosen
+from training.prepare import Task, feature_table, prepare
+from training.registry import Record
 from training.tracking import check_answers
+from training.tune import Tuned, tune
 
-STEPS = ("fitting", "judging", "registering")
+STEPS = ("tuning", "fitting", "following", "testing back", "judging", "registering")
 Refusal = Callable[[str, RefusedError], None]
 
 
@@ -47,35 +52,34 @@ class TrainResult:
     card: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Task:
-    """One outcome, ready to be learnt."""
-
-    outcome: Outcome
-    timing: Timing
-    data: Dataset
-    split: Split
-
-
 def train(
     workspace: Workspace,
     settings: Settings,
     outcomes: Iterable[str] | None = None,
     progress: Progress = silent,
     refused: Refusal | None = None,
+    *,
+    tune_minutes: float = 0.0,
+    as_of: dt.date | None = None,
 ) -> list[TrainResult]:
     """Train, judge and register a model for each outcome (None: all that the settings declare).
 
-    All rows are used, however many. Nothing is promoted. Raises NotReadyError before
-    `goldpan build`, RefusedError (before anything is fitted) when an outcome cannot be learnt from
-    these data; with `refused`, that is told of the outcome and the others are learnt.
+    All rows are used, however many. Nothing is promoted. `tune_minutes`: how long parameters may be
+    searched for, together for all outcomes (0: the stated ones). `as_of`: as if today were that
+    day; nothing that was not known on its midnight is used.
+
+    Raises NotReadyError before `goldpan build`, RefusedError (before anything is fitted) when an
+    outcome cannot be learnt from these data; with `refused`, that is told of the outcome and the
+    others are learnt.
     """
     timings = chosen(settings, outcomes)
     table = feature_table(workspace)
     check_current(workspace, settings)
     check_answers(workspace)
-    history = read_history(workspace, settings)
-    return learn_all(workspace, settings, timings, table, history, progress, refused)
+    history = read_history(workspace, settings, as_of)
+    return learn_all(
+        workspace, settings, timings, table, history, progress, refused, tune_minutes=tune_minutes
+    )
 
 
 def learn_all(
@@ -86,6 +90,8 @@ def learn_all(
     history: History,
     progress: Progress = silent,
     refused: Refusal | None = None,
+    *,
+    tune_minutes: float = 0.0,
 ) -> list[TrainResult]:
     """The job from a feature table and a history in memory."""
     features = catalogue(settings)
@@ -105,84 +111,66 @@ def learn_all(
         def at(step: int, name: str = task.outcome.name, before: int = number) -> None:
             progress(before * len(STEPS) + step, total, f"{name}: {STEPS[step]}")
 
-        results.append(learn(workspace, settings, features, task, at))
+        results.append(learn(workspace, settings, features, task, at, tune_minutes / len(tasks)))
     progress(total, total, "trained")
     return results
 
 
-def prepare(
+def learn(
+    workspace: Workspace,
     settings: Settings,
     features: Catalogue,
-    name: str,
-    timing: Timing,
-    table: pd.DataFrame,
-    history: History,
-) -> Task:
-    """Observations, labels, split and matrix of one outcome."""
-    rows = labelled(settings, name, timing, table, history)
-    return task_of(settings, features, name, timing, rows)
-
-
-def labelled(
-    settings: Settings, name: str, timing: Timing, table: pd.DataFrame, history: History
-) -> pd.DataFrame:
-    """The rows that one outcome learns from and is judged on, with their label, by as_of."""
-    outcome = OUTCOMES[name]
-    rows = observed(table, schedule(history, timing, name), name)
-    rows = rows[eligible(outcome, rows, settings, timing)]
-    found = label(rows, history.changes, outcome, timing, history.until)
-    if found.empty:
-        raise RefusedError(
-            f"no observations for outcome '{name}' among {len(table)} rows of the feature table",
-            expected=f"{in_words(outcome, timing)}, on the days that outcomes.{name} asks for",
-            do="Check the mapping of the subscriptions and [plans] in the settings.",
-        )
-    return found.sort_values(["as_of", "account_id"], ignore_index=True)
-
-
-def task_of(
-    settings: Settings, features: Catalogue, name: str, timing: Timing, rows: pd.DataFrame
-) -> Task:
-    """Split and matrix of labelled rows."""
-    y = rows["label"].to_numpy(dtype=np.float64)
-    gap = timing.lead_days + timing.horizon_days
-    parts = split(rows["as_of"].to_numpy(dtype="datetime64[D]"), y, gap, name)
-    return Task(OUTCOMES[name], timing, assemble(rows, features.features, name, parts.learn), parts)
-
-
-def observed(table: pd.DataFrame, asked: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows of the feature table for the observations of an outcome, none of them lacking."""
-    rows = table.merge(asked, on=PAIR)
-    if lacking := len(asked) - len(rows):
-        raise NotReadyError(
-            f"a feature table without {lacking:,} of the {len(asked):,} observations of outcome "
-            f"'{name}'",
-            expected=f"all that outcomes.{name} asks for now",
-            do="Run `goldpan build` again.",
-        )
-    return rows
-
-
-def learn(
-    workspace: Workspace, settings: Settings, features: Catalogue, task: Task, at: Any
+    task: Task,
+    at: Callable[[int], None],
+    tune_minutes: float = 0.0,
 ) -> TrainResult:
-    """Fit, judge, register: one outcome."""
-    data, parts = task.data, task.split
+    """Tune, fit, follow, test back, judge, register: one outcome."""
+    data, parts, training = task.data, task.split, settings.training
     at(0)
-    fitted = fit(data, parts, settings.training)
+    tuned = tune(data.take(parts.fit), parts.gap_days, training, tune_minutes)
     at(1)
-    suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
-    rivals = baselines(data, task.outcome, settings.training)
-    cut_offs = backtest(data, task.outcome, parts, settings)
-    assessment = assess(data, parts, fitted, rivals, suspects, settings, cut_offs)
+    fitted = fit(data, parts, training, tuned.changed)
     at(2)
+    when = follow(task.watch, parts, data, training)
+    at(3)
+    cut_offs = backtest(data, task.outcome, parts, settings, tuned.changed)
+    at(4)
+    suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
+    rivals = baselines(data, task.outcome, training)
+    assessment = assess(data, parts, fitted, rivals, suspects, settings, cut_offs)
+    timed = told(when, task, assessment.margins["model"], training)
+    at(5)
     made = leavings(workspace, settings, features, task, fitted, assessment)
+    made = completed(made, tuned, when, timed, shortfall(data, parts))
     version, run_id = registry.record(workspace, made)
     return TrainResult(task.outcome.name, version, run_id, assessment.verdict, assessment.figures,
                        assessment.baselines, made.card)  # fmt: skip
 
 
-def feature_table(workspace: Workspace) -> pd.DataFrame:
-    """The feature table of the training observations; as_of becomes datetime64, midnight UTC."""
-    table = read_features(workspace).to_pandas(date_as_object=False)
-    return table.assign(as_of=table["as_of"].astype("datetime64[us]"))
+def told(when: When | None, task: Task, direct: Floats, training: Training) -> tuple[Horizon, ...]:
+    """Each horizon's figures on the test rows; none without a model of when."""
+    if when is None:
+        return ()
+    first = task.data.as_of[task.split.test].min()
+    late = task.watch.data.as_of >= first
+    # Rows whose outcome came in the lead have no score of the direct model: only labelled ones.
+    late &= ~np.isnan(task.watch.data.y)
+    watch = task.watch.take(late)
+    seen = np.isin(watch.data.account, np.unique(task.data.account[task.split.fit]))
+    return horizons(when, watch, direct, training, seen)
+
+
+def completed(
+    made: Record, tuned: Tuned, when: When | None, timed: tuple[Horizon, ...], short: str
+) -> Record:
+    """What a run leaves, with when, the tuning's decision, and why there are fewer cut-offs."""
+    told_too = {"when": described(when, timed), "tuning": tuned.recorded(), "backtest_note": short}
+    parameters = {"tuning": tuned.decision, "tuning_trials": len(tuned.trials)}
+    return replace(
+        made,
+        card={**made.card, **told_too},
+        parameters={**made.parameters, **parameters, **({"backtest_note": short} if short else {})},
+        metrics={**made.metrics, **horizon_metrics(timed)},
+        when=when.booster if when else None,
+        when_schema=when.described() if when else None,
+    )

@@ -17,6 +17,7 @@ WORDS = ("plan", "industry", "channel")
 AGES = (7, 14, 21, 35, 60, 90, 180, 365)
 FEWEST_ACCOUNTS = 30
 PENALTY = 1.0
+ALIKE_ROWS = 100
 READ = (*USE, *MORE_USE, *COMPANY, "industry", "channel", "in_trial", "billing_months",
         "days_to_renewal", "sessions_90d")  # fmt: skip
 """The features that adjustment reads, where the settings have them."""
@@ -118,7 +119,12 @@ def expected(found: Landmarks, alike: Adjusters) -> tuple[Floats, Fit]:
     return np.asarray(expit(X @ fit.beta)), fit
 
 
-def strata(chance: Floats, bands: int = 20) -> Ints:
-    """Rows of about the same chance together, numbered from 0."""
+def strata(chance: Floats) -> Ints:
+    """Rows of about the same chance together, about a hundred in each, numbered from 0.
+
+    In wide bands the chance would no longer be what the adjusters give, and the fits would lean on
+    the candidates to make up for it.
+    """
+    bands = max(len(chance) // ALIKE_ROWS, 5)
     edges = np.quantile(chance, np.arange(1, bands) / bands)
     return np.asarray(np.searchsorted(edges, chance), dtype=np.int64)

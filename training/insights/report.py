@@ -128,12 +128,16 @@ def insights(
     return Insights(company.name, company.simulated, CAUTION, parts, paths, renewal)
 
 
-def _table(workspace: Workspace, settings: Settings) -> pd.DataFrame:
+def columns_read(settings: Settings) -> list[str]:
+    """The features that insights read, of those that the settings have."""
     declared = set(catalogue(settings).names)
     wanted = [*adjust.READ, *frequency.READ, SESSIONS, *signals.columns(settings),
               *(c.column for c in candidates(settings))]  # fmt: skip
-    names = [name for name in dict.fromkeys(wanted) if name in declared]
-    frame = read_features(workspace, [*CONTEXT, *names]).to_pandas()
+    return [name for name in dict.fromkeys(wanted) if name in declared]
+
+
+def _table(workspace: Workspace, settings: Settings) -> pd.DataFrame:
+    frame = read_features(workspace, [*CONTEXT, *columns_read(settings)]).to_pandas()
     return frame.assign(as_of=frame["as_of"].astype("datetime64[us]"))
 
 

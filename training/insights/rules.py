@@ -25,7 +25,7 @@ LARGEST = 3
 OFFERED = 5
 LEARN_SHARE = 0.6
 FEWEST_ACCOUNTS = 30
-FEWEST_OUTCOMES = 30
+FEWEST_OUTCOMES = 20
 ALIKE = 0.8  # share of accounts in common at which two rules are one
 WORTH_A_STEP = 1.02  # what one more step must raise the sure lift by
 SURE = 3.0  # standard errors: thousands are tried, so that two would choose luck
@@ -132,7 +132,7 @@ def search(people: SignUps, horizon_days: int, until: float, longest: int = LARG
     """Choose rules on the first sign-ups and judge them on later ones.
 
     `until`: the day before which all is known. Raises RefusedError where either part holds fewer
-    than 30 buyers.
+    than 20 buyers.
     """
     ripe = people.take(people.born + max(WITHIN) + 1 + horizon_days <= until)
     early, late, days = _parts(ripe, horizon_days)
@@ -156,7 +156,7 @@ def _parts(ripe: SignUps, horizon_days: int) -> tuple[SignUps, SignUps, tuple[st
     story = max(WITHIN) + 1 + horizon_days
     early, late = ripe.take(ripe.born <= cut), ripe.take(ripe.born > cut + story)
     for part in (early, late):
-        _, y = at_risk(part, max(WITHIN), horizon_days)
+        _, y = at_risk(part, min(WITHIN), horizon_days)
         if y.sum() < FEWEST_OUTCOMES:
             raise _too_few(int(y.sum()), horizon_days)
     return early, late, (_date(cut), _date(np.floor(cut + story) + 1))
@@ -207,8 +207,10 @@ def _choice(early: SignUps, horizon: int, places: tuple[int, ...], k: int) -> Ch
     if met.sum() < FEWEST_ACCOUNTS or not y.sum() or met.all():
         return None
     lift = _lift(met, y)
+    if lift.value <= 0:
+        return None
     error = np.log(lift.high / lift.value) / Z
-    return Choice(places, k, float(lift.value * np.exp(-SURE * error))) if lift.value else None
+    return Choice(places, k, float(lift.value * np.exp(-SURE * error)))
 
 
 def _distinct(found: list[Choice], early: SignUps) -> list[Choice]:
