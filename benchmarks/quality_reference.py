@@ -14,10 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.quality_figures import drawn
 from benchmarks.quality_worlds import World
 from features import lake
-from features.catalog import catalogue
 from training.evaluate import Bootstrap, Figure, figure
-from training.outcomes import chosen
-from training.train import prepare
 
 MOST_EVENTS = 40
 COLUMNS = ["account_id", "event", "event_time"]
@@ -34,10 +31,8 @@ COUNTED = """
 
 def reference(one: World, outcome: str) -> Figure:
     """The reference's AUC on the test rows of an outcome, with its interval."""
-    timing = chosen(one.settings, [outcome])[outcome]
-    features = catalogue(one.settings)
-    task = prepare(one.settings, features, outcome, timing, one.table, one.history)
-    X = counts(one, one.rows(task))
+    task = one.task(outcome)
+    X = counts(one, task.rows)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
     fit, test = task.split.fit, task.data.take(task.split.test)
     margin = model.fit(X[fit], task.data.y[fit]).decision_function(X[task.split.test])

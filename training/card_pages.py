@@ -65,7 +65,11 @@ def markdown(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
 def html(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """The page as one HTML file with its pictures inside."""
     shown = [
-        (f"data:image/png;base64,{b64encode(images[name]).decode()}", PICTURES.get(name, name), name in WIDE)
+        (
+            f"data:image/png;base64,{b64encode(images[name]).decode()}",
+            PICTURES.get(name, name),
+            name in WIDE,
+        )
         for name in _ordered(images)
     ]
     return _environment().get_template("card.html.j2").render(**page, pictures=shown).strip() + "\n"
