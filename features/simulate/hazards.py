@@ -15,7 +15,7 @@ from features.simulate.state import GROWING, State, began_well, usable
 from features.simulate.traits import Traits
 from features.simulate.truth import SEQUENCES, planted
 
-CONVERT, UPGRADE, CHURN = -8.1, -11.4, -10.7
+CONVERT, UPGRADE, CHURN = -8.1, -11.4, -10.9
 RENEWAL_WINDOW = 60
 FLOOR = 3e-5  # some leave for reasons that nobody can know
 
