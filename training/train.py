@@ -19,9 +19,10 @@ from features.workspace import Workspace
 from training import registry
 from training.assess import assess
 from training.backtest import backtest, shortfall
-from training.dataset import Floats, leaks
+from training.calibrate import margins
+from training.dataset import leaks
 from training.evaluate import Figure
-from training.fit import fit
+from training.fit import Fitted, fit
 from training.gate import Verdict
 from training.hazard import When, follow
 from training.horizons import Horizon, described, horizons
@@ -138,7 +139,7 @@ def learn(
     suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
     rivals = baselines(data, task.outcome, training)
     assessment = assess(data, parts, fitted, rivals, suspects, settings, cut_offs)
-    timed = told(when, task, assessment.margins["model"], training)
+    timed = told(when, task, fitted, training)
     at(5)
     made = leavings(workspace, settings, features, task, fitted, assessment)
     made = completed(made, tuned, when, timed, shortfall(data, parts))
@@ -147,16 +148,14 @@ def learn(
                        assessment.baselines, made.card)  # fmt: skip
 
 
-def told(when: When | None, task: Task, direct: Floats, training: Training) -> tuple[Horizon, ...]:
+def told(when: When | None, task: Task, fitted: Fitted, training: Training) -> tuple[Horizon, ...]:
     """Each horizon's figures on the test rows; none without a model of when."""
     if when is None:
         return ()
-    first = task.data.as_of[task.split.test].min()
-    late = task.watch.data.as_of >= first
-    # Rows whose outcome came in the lead have no score of the direct model: only labelled ones.
-    late &= ~np.isnan(task.watch.data.y)
-    watch = task.watch.take(late)
-    seen = np.isin(watch.data.account, np.unique(task.data.account[task.split.fit]))
+    data, parts = task.data, task.split
+    watch = task.watch.take(task.watch.data.as_of >= data.as_of[parts.test].min())
+    direct = margins(fitted.booster, watch.data.X, training.threads)
+    seen = np.isin(watch.data.account, np.unique(data.account[parts.fit]))
     return horizons(when, watch, direct, training, seen)
 
 
