@@ -20,13 +20,13 @@ from training import registry
 from training.assess import assess
 from training.backtest import backtest, shortfall
 from training.calibrate import margins
-from training.dataset import leaks
 from training.evaluate import Figure
 from training.fit import Fitted, fit
 from training.gate import Verdict
 from training.hazard import When, follow
 from training.horizons import Horizon, described, horizons
 from training.horizons import metrics as horizon_metrics
+from training.leaks import Rebuild, alarms, rebuilding
 from training.leavings import leavings
 from training.models import baselines
 from training.observations import History, read_history
@@ -78,9 +78,9 @@ def train(
     check_current(workspace, settings)
     check_answers(workspace)
     history = read_history(workspace, settings, as_of)
-    return learn_all(
-        workspace, settings, timings, table, history, progress, refused, tune_minutes=tune_minutes
-    )
+    rebuild = rebuilding(workspace, settings)
+    return learn_all(workspace, settings, timings, table, history, progress, refused,
+                     tune_minutes=tune_minutes, rebuild=rebuild)  # fmt: skip
 
 
 def learn_all(
@@ -93,8 +93,12 @@ def learn_all(
     refused: Refusal | None = None,
     *,
     tune_minutes: float = 0.0,
+    rebuild: Rebuild | None = None,
 ) -> list[TrainResult]:
-    """The job from a feature table and a history in memory."""
+    """The job from a feature table and a history in memory.
+
+    `rebuild`: makes suspects again a week earlier, where the grid has no such rows.
+    """
     features = catalogue(settings)
     progress(0, 0, "labelling")
     tasks = []
@@ -112,7 +116,8 @@ def learn_all(
         def at(step: int, name: str = task.outcome.name, before: int = number) -> None:
             progress(before * len(STEPS) + step, total, f"{name}: {STEPS[step]}")
 
-        results.append(learn(workspace, settings, features, task, at, tune_minutes / len(tasks)))
+        share = tune_minutes / len(tasks)
+        results.append(learn(workspace, settings, features, task, at, share, rebuild))
     progress(total, total, "trained")
     return results
 
@@ -124,6 +129,7 @@ def learn(
     task: Task,
     at: Callable[[int], None],
     tune_minutes: float = 0.0,
+    rebuild: Rebuild | None = None,
 ) -> TrainResult:
     """Tune, fit, follow, test back, judge, register: one outcome."""
     data, parts, training = task.data, task.split, settings.training
@@ -136,7 +142,8 @@ def learn(
     at(3)
     cut_offs = backtest(data, task.outcome, parts, settings, tuned.changed)
     at(4)
-    suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
+    words = {task.outcome.name, task.outcome.kind}
+    suspects = alarms(data, parts.learn, task.rows, words, rebuild)
     rivals = baselines(data, task.outcome, training)
     assessment = assess(data, parts, fitted, rivals, suspects, settings, cut_offs)
     timed = told(when, task, fitted, training)
