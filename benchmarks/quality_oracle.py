@@ -1,14 +1,15 @@
 """How much of what can be known at all our models know: their share of the oracle's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_figures import Drawn, drawn, log_odds, shares
+from benchmarks.quality_figures import drawn, log_odds, shares
 from benchmarks.quality_worlds import END, Company, Study, World
-from training.dataset import Dataset, Floats
+from features.simulate.oracle import oracle
+from training.dataset import Floats, Mask
 from training.evaluate import Bootstrap, Figure, figure
 from training.split import Days
 
@@ -22,7 +23,11 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Share:
-    """One outcome of one company: its test rows, both AUCs, ρ and R with their intervals."""
+    """One outcome of one company: its test rows, both AUCs, ρ and R with their intervals.
+
+    `expected`: ρ and R without the luck of what happened: each row is a positive to the part that
+    the oracle says, so that only which accounts there are is left to chance.
+    """
 
     outcome: str
     seed: int
@@ -33,6 +38,7 @@ class Share:
     calibration: float
     rho: Figure
     gain: Figure
+    expected: tuple[float, float]
 
 
 def shares_of(one: World, studies: Sequence[Study], dates: int, futures: int) -> list[Share]:
@@ -48,15 +54,28 @@ def shares_of(one: World, studies: Sequence[Study], dates: int, futures: int) ->
 
 def share_of(one: World, study: Study, days: Days, told: pd.DataFrame) -> Share:
     """Compare our scores with the true probabilities on the same rows."""
+    true = looked_up(told, study.rows[study.split.test], study.task.outcome.name)
     here = np.isin(study.test.as_of, days)
-    test = study.test.take(here)
-    true = looked_up(told, study.rows[study.split.test][here], study.task.outcome.name)
+    here &= known(true, here)
+    test, true = study.test.take(here), true[here]
     sample = Bootstrap.of(test.account, study.settings.training.bootstrap, SEED)
     constant = np.full(len(test.y), log_odds(np.array([study.prevalence]))[0])
-    ours, best, none = (
-        drawn(margin, test, sample) for margin in (study.margins[here], log_odds(true), constant)
+    said = (study.margins[here], log_odds(true), constant)
+    happened = [drawn(margin, test, sample) for margin in said]
+    expected = [drawn(margin, replace(test, y=true), sample) for margin in said]
+    rho, gain = shares(*happened)
+    return Share(
+        outcome=study.task.outcome.name,
+        seed=one.company.seed,
+        rows=len(test.y),
+        positives=int(test.y.sum()),
+        ours=figure(happened[0].auc),
+        oracle=figure(happened[1].auc),
+        calibration=float(test.y.sum() / true.sum()),
+        rho=figure(rho),
+        gain=figure(gain),
+        expected=tuple(float(draws[0]) for draws in shares(*expected)),
     )
-    return _share(study.task.outcome.name, one.company.seed, test, true, (ours, best, none))
 
 
 def spread(days: Days, count: int) -> Days:
@@ -72,8 +91,6 @@ def spread(days: Days, count: int) -> Days:
 
 def truth(company: Company, days: Days, horizon: int, futures: int) -> pd.DataFrame:
     """The true probability of every outcome on these days, by rolled-out futures of the company."""
-    from features.simulate.oracle import oracle
-
     return oracle(
         accounts=company.accounts, days=company.days, seed=company.seed, end=END,
         on=[day.astype("datetime64[D]").item() for day in days],
@@ -81,45 +98,38 @@ def truth(company: Company, days: Days, horizon: int, futures: int) -> pd.DataFr
     )  # fmt: skip
 
 
+def known(true: Floats, asked: Mask) -> Mask:
+    """Which rows the oracle was asked of: not of accounts whose end falls on that very midnight.
+
+    Raises SystemExit where it knows less than 99 in 100 of the rows asked.
+    """
+    found = ~np.isnan(true)
+    if (lacking := int((asked & ~found).sum())) > asked.sum() / 100:
+        raise SystemExit(f"the oracle does not know {lacking} of {int(asked.sum())} rows")
+    return found
+
+
 def looked_up(told: pd.DataFrame, rows: pd.DataFrame, name: str) -> Floats:
-    """The true probability of each row. Raises SystemExit where the oracle knows a row not."""
+    """The true probability of each row; NaN where the oracle was not asked of it."""
     of_it = told[(told["outcome"] == name) & (told["lead_days"] == 0)]
     true = of_it.assign(as_of=pd.to_datetime(of_it["as_of"]))
     asked = rows[KEYS].assign(as_of=pd.to_datetime(rows["as_of"]))
     found = asked.merge(true[[*KEYS, "probability"]], on=KEYS, how="left")["probability"]
-    if len(found) != len(rows) or found.isna().any():
-        raise SystemExit(f"the oracle does not know {int(found.isna().sum())} of {len(rows)} rows")
     return found.to_numpy(dtype=np.float64)
-
-
-def _share(
-    name: str, seed: int, test: Dataset, true: Floats, scores: tuple[Drawn, Drawn, Drawn]
-) -> Share:
-    ours, best, none = scores
-    rho, gain = shares(ours, best, none)
-    return Share(
-        outcome=name,
-        seed=seed,
-        rows=len(test.y),
-        positives=int(test.y.sum()),
-        ours=figure(ours.auc),
-        oracle=figure(best.auc),
-        calibration=float(test.y.sum() / true.sum()),
-        rho=figure(rho),
-        gain=figure(gain),
-    )
 
 
 def table(found: Sequence[Share]) -> str:
     """Every company's figures, then each outcome's mean beside its aim."""
     lines = [
-        "| outcome | seed | rows | positives | AUC ours | AUC oracle | observed ÷ its | ρ | R |",
-        "|---|---:|---:|---:|---|---|---:|---|---|",
+        "| outcome | seed | rows | positives | AUC ours | AUC oracle | observed ÷ its | ρ | R "
+        "| expected ρ | expected R |",
+        "|---|---:|---:|---:|---|---|---:|---|---|---:|---:|",
     ]
     for s in found:
         lines.append(
             f"| {s.outcome} | {s.seed} | {s.rows:,} | {s.positives:,} | {s.ours} | {s.oracle} | "
-            f"{s.calibration:.2f} | {s.rho} | {s.gain} |"
+            f"{s.calibration:.2f} | {s.rho} | {s.gain} | "
+            f"{s.expected[0]:.3f} | {s.expected[1]:.3f} |"
         )
     return "\n".join([*lines, "", *_means(found)])
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from training.insights.effects import Effect, Floats, share, sums_by
 from training.insights.landmarks import Landmarks
@@ -90,12 +90,23 @@ def _joined(value: Floats, edges: tuple[float, ...]) -> list[float]:
 
 
 def _flat_from(value: Floats, starts: list[float], found: Landmarks) -> float | None:
-    """The beginning of the lowest band from which on the bands do not surely differ."""
+    """The beginning of the lowest band from which on renewal neither rises nor differs surely."""
     place = np.searchsorted(starts, value, side="right") - 1
     for first in range(len(starts) - 1):
-        if _differ(place, range(first, len(starts)), found) > LEVEL:
+        mine = place >= first
+        rises = _rises(place[mine], found.take(mine))
+        if 2 * min(rises, _differ(place, range(first, len(starts)), found)) > LEVEL:
             return starts[first]
     return None
+
+
+def _rises(place: NDArray[np.int64], found: Landmarks) -> float:
+    """The chance of such a slope of renewal over the bands, if there were none (two-sided)."""
+    x = place - place.mean()
+    slope = (x @ found.y) / (x @ x)
+    part = x * (found.y - found.y.mean() - slope * x)
+    error = np.sqrt((sums_by(found.account, part) ** 2).sum()) / (x @ x)
+    return float(2 * norm.sf(abs(slope) / error)) if error > 0 else 1.0
 
 
 def _differ(place: NDArray[np.int64], bands: range, found: Landmarks) -> float:

@@ -13,6 +13,7 @@ from features.settings import Settings
 from training.insights.adjust import Adjusters, adjusters, expected, strata
 from training.insights.candidates import Candidate, candidates, exposure
 from training.insights.effects import (
+    FALSE_DISCOVERIES,
     Effect,
     Fit,
     Floats,
@@ -26,7 +27,6 @@ from training.insights.landmarks import Landmarks
 RAREST = 0.02  # share of rows on either side
 FEWEST_OUTCOMES = 10  # expected on either side, if use meant nothing
 TOLD_BY_USE = 0.95  # an AUC at which it is just another word for use: nobody alike differs in it
-MOST_DISCOVERIES = 0.05  # share of shuffles that may show any
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def shuffled(
         again = question.answer(shuffle(found.y, bands, rng), found.account, start)
         hits += bool(discoveries(question.p_values(again))[0].any())
         told(time + 1)
-    return Shuffled(times, hits, MOST_DISCOVERIES)
+    return Shuffled(times, hits, FALSE_DISCOVERIES)
 
 
 def shuffle(y: Floats, bands: Ints, rng: np.random.Generator) -> Floats:

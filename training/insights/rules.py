@@ -6,7 +6,7 @@ days are over, if it has not bought before: whoever bought on the way counts on 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -22,10 +22,10 @@ from training.observations import History
 Mask = NDArray[np.bool_]
 WITHIN = (2, 3, 5, 7, 9, 14, 21, 30)
 LARGEST = 3
-OFFERED = 5
+OFFERED = 2  # of each number of steps
 LEARN_SHARE = 0.6
 FEWEST_ACCOUNTS = 30
-FEWEST_OUTCOMES = 30
+FEWEST_OUTCOMES = 20
 ALIKE = 0.8  # share of accounts in common at which two rules are one
 WORTH_A_STEP = 1.02  # what one more step must raise the sure lift by
 SURE = 3.0  # standard errors: thousands are tried, so that two would choose luck
@@ -132,7 +132,7 @@ def search(people: SignUps, horizon_days: int, until: float, longest: int = LARG
     """Choose rules on the first sign-ups and judge them on later ones.
 
     `until`: the day before which all is known. Raises RefusedError where either part holds fewer
-    than 30 buyers.
+    than 20 buyers.
     """
     ripe = people.take(people.born + max(WITHIN) + 1 + horizon_days <= until)
     early, late, days = _parts(ripe, horizon_days)
@@ -156,7 +156,7 @@ def _parts(ripe: SignUps, horizon_days: int) -> tuple[SignUps, SignUps, tuple[st
     story = max(WITHIN) + 1 + horizon_days
     early, late = ripe.take(ripe.born <= cut), ripe.take(ripe.born > cut + story)
     for part in (early, late):
-        _, y = at_risk(part, max(WITHIN), horizon_days)
+        _, y = at_risk(part, min(WITHIN), horizon_days)
         if y.sum() < FEWEST_OUTCOMES:
             raise _too_few(int(y.sum()), horizon_days)
     return early, late, (_date(cut), _date(np.floor(cut + story) + 1))
@@ -207,21 +207,24 @@ def _choice(early: SignUps, horizon: int, places: tuple[int, ...], k: int) -> Ch
     if met.sum() < FEWEST_ACCOUNTS or not y.sum() or met.all():
         return None
     lift = _lift(met, y)
+    if lift.value <= 0:
+        return None
     error = np.log(lift.high / lift.value) / Z
-    return Choice(places, k, float(lift.value * np.exp(-SURE * error))) if lift.value else None
+    return Choice(places, k, float(lift.value * np.exp(-SURE * error)))
 
 
 def _distinct(found: list[Choice], early: SignUps) -> list[Choice]:
-    """Those of the largest sure lift, one for each set of steps; each step must be worth it."""
+    """Two of each number of steps, of the largest sure lift; each step must be worth it."""
     best: dict[tuple[int, ...], Choice] = {}
     for choice in sorted(found, key=lambda c: -c.sure):
         best.setdefault(choice.places, choice)
     kept: list[Choice] = []
     for choice in best.values():
         apart = all(_overlap(choice, other, early) < ALIKE for other in kept)
-        if choice.sure > 1 and apart and _worth(choice, best):
+        full = sum(len(other.places) == len(choice.places) for other in kept) >= OFFERED
+        if choice.sure > 1 and apart and not full and _worth(choice, best):
             kept.append(choice)
-    return kept[:OFFERED]
+    return kept
 
 
 def _worth(choice: Choice, best: dict[tuple[int, ...], Choice]) -> bool:
@@ -271,13 +274,15 @@ def _usual_order(days: Floats) -> tuple[int, ...]:
 
 
 def _holm(judged: list[Pattern]) -> tuple[Pattern, ...]:
+    """The rules with their verdicts, all taken together; the confirmed first, by sure lift."""
     if not judged:
         return ()
     sure = multipletests([pattern.p for pattern in judged], alpha=LEVEL, method="holm")[0]
-    return tuple(
-        Pattern(**{**pattern.__dict__, "confirmed": bool(ok and pattern.later.lift.low > 1)})
+    told = (
+        replace(pattern, confirmed=bool(ok and pattern.later.lift.low > 1))
         for pattern, ok in zip(judged, sure, strict=True)
     )
+    return tuple(sorted(told, key=lambda p: (not p.confirmed, -p.later.lift.low)))
 
 
 def _date(day: float) -> str:
