@@ -49,8 +49,9 @@ def again(place, passed):
     for name in ("card.json", "schema.json", "recipe.json"):
         client.log_artifact(run.info.run_id, client.download_artifacts(first.run_id, name))
     client.log_dict(run.info.run_id, verdict.as_dict(), "verdict.json")
-    client.log_text(run.info.run_id, "tree\n", "when.txt")
-    client.log_dict(run.info.run_id, {"bins": [7, 14]}, "when.json")
+    if passed:
+        client.log_text(run.info.run_id, "tree\n", "when.txt")
+        client.log_dict(run.info.run_id, {"bins": [7, 14]}, "when.json")
     client.delete_model_version("goldpan-churn", made.version)
     made = client.create_model_version("goldpan-churn", first.source, run_id=run.info.run_id)
     client.set_model_version_tag("goldpan-churn", made.version, "verdict", "judged")
@@ -185,13 +186,16 @@ def test_a_line_cut_short_is_ended_and_passed_over(tmp_path):
 
 def test_when_the_record_has_it_the_bundle_ships_it(fresh):
     """when.txt and when.json are in the manifest; a bundle without them stays whole."""
-    first, second, _ = versions(fresh)
+    _, second, third = versions(fresh)
     with_it = promote(fresh, SETTINGS, "churn", second).folder
-    without = promote(fresh, SETTINGS, "churn", first).folder
+    without = promote(
+        fresh, SETTINGS, "churn", third, force=True, reason="pilot with one team"
+    ).folder
     told = json.loads((with_it / "manifest.json").read_text())["sha256"]
     assert {"when.txt", "when.json"} <= set(told)
     assert bundle.whole(with_it)
     assert bundle.whole(without)
+    assert not (without / "when.txt").exists()
     (with_it / "when.txt").write_text("another")
     assert not bundle.whole(with_it)
 
