@@ -15,7 +15,7 @@ from features.simulate.state import GROWING, State, began_well, usable
 from features.simulate.traits import Traits
 from features.simulate.truth import SEQUENCES, planted
 
-CONVERT, UPGRADE, CHURN = -8.0, -11.5, -10.5
+CONVERT, UPGRADE, CHURN = -8.1, -11.4, -10.7
 RENEWAL_WINDOW = 60
 FLOOR = 3e-5  # some leave for reasons that nobody can know
 
@@ -75,7 +75,7 @@ def churn(state: State, traits: Traits, contracts: Contracts, weather: Weather) 
     log_odds = CHURN + weather.appetite[2] + weather.rival
     log_odds += 2 * _dear(weather.price / contracts.price - 1, traits)
     log_odds += 3.2 * np.clip(state.fall - 0.3, 0, 1.2) - 1.1 * np.clip(state.mood, -2, 1)
-    log_odds += 2.8 * _loss(state) * np.where(state.users < 4, 1.2, 0.8)
+    log_odds += 2.5 * _loss(state) * np.where(state.users < 4, 1.2, 0.8)
     log_odds += 0.4 * traits.frailty + 0.8 * np.clip(state.intent, -1, 2.0) - 0.5 * traits.fit
     log_odds += 0.7 * np.exp(-np.maximum(tenure, 0) / 50)
     log_odds += -1.1 * np.clip(state.engagement, -2.0, 0.8)
