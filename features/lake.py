@@ -108,12 +108,12 @@ class PartWriter:
         """Add rows; the file appears with the first."""
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            dictionary = [n for n in self.schema.names if n not in NAMES]
+            texts = [f.name for f in self.schema if pa.types.is_string(f.type)]
             self._writer = pq.ParquetWriter(
                 self.path,
                 self.schema,
                 compression=self.compression,
-                use_dictionary=dictionary,
+                use_dictionary=[n for n in texts if n not in NAMES],
                 write_page_checksum=True,
             )
         self._writer.write(batch)

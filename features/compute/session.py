@@ -45,7 +45,9 @@ class Session:
     def look_at(self, chunk: pd.DataFrame) -> None:
         """Make the points of a chunk the ones that `parts` and `standing` are about."""
         self.engine.forget()
-        numbered = chunk[["number", "as_of_day", "observed"]].rename(columns={"number": "account_id"})
+        numbered = chunk[["number", "as_of_day", "observed"]].rename(
+            columns={"number": "account_id"}
+        )
         self.points = self.engine.register(numbered)
         names = chunk[["account_id", "number"]].drop_duplicates("number")
         self.names = self.engine.register(names.set_axis(["_name", "_number"], axis=1))

@@ -148,14 +148,15 @@ class DuckDBEngine:
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; again by the statements of the first time."""
         if key not in self._done:
-            self._noting = noted = []
+            noted: list[Filled] = []
+            self._noting = noted
             result = work()
             self._noting = None
             self._done[key] = noted, result
             self._compiled[result.op()] = self._sql(result)
             return result
-        noted, result = self._done[key]
-        for one in noted:
+        filled, result = self._done[key]
+        for one in filled:
             self._fill(one)
         return result
 
@@ -187,10 +188,12 @@ class DuckDBEngine:
         self, table: ibis.Table, parts: Mapping[int, Path], order_by: Sequence[str]
     ) -> None:
         """Write the rows of each `part` to its path, sorted, as one file."""
-        kept = self.keep(table)
+        kept, order = self.keep(table).get_name(), ", ".join(order_by)
         for part, path in parts.items():
-            rows = kept.filter(kept.part == part).drop("part").order_by(list(order_by))
-            self._con.to_parquet(rows, path, row_group_size=ROW_GROUP)
+            mine = f'FROM "{kept}" SELECT * EXCLUDE part WHERE part = {part} ORDER BY {order}'
+            file = str(path).replace("'", "''")
+            options = f"FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP}"
+            self._con.raw_sql(f"COPY ({mine}) TO '{file}' ({options})")
 
     def close(self) -> None:
         """End the connection; its tables end with it."""
