@@ -33,6 +33,7 @@ from features.algebra import (
 )
 from features.compute import days
 from features.compute.windows import POINT, Windowed, totals, windowed
+from features.facts.known import beside
 
 Stage = Callable[[ibis.Table], ibis.Table]
 Runs = LongestGap | LongestStreak | Streak
@@ -64,14 +65,12 @@ def leaves(
     """
     every = [leaf for e in expressions for leaf in e.walk() if not list(leaf.parts())]
     found = [leaf for leaf in dict.fromkeys(every) if not isinstance(leaf, Fact)]
-    joined = facts
-    for table in (
+    tables = [
         *_account_tables(found, points, rollups, facts, stage),
         *_key_tables(found, points, _users(rollups), stage),
         *_key_tables(found, points, _events(found, rollups, events_of), stage),
-    ):
-        joined = joined.left_join(table, POINT).drop([f"{c}_right" for c in POINT])
-    return joined
+    ]
+    return beside(facts, tables)
 
 
 def column(leaf: Expression) -> str:
