@@ -49,8 +49,8 @@ class Engine(Protocol):
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; once more when it was done under this key before.
 
-        The work always means the same: it reads tables by the same names, with the same columns.
-        So an engine may run the statements of the first time again.
+        The work always means the same and begins with as many tables kept: it reads tables by the
+        same names, with the same columns. So an engine may run the first time's statements again.
         """
 
     def to_arrow(self, table: ibis.Table) -> pa.Table:
@@ -148,17 +148,22 @@ class DuckDBEngine:
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; again by the statements of the first time."""
         if key not in self._done:
-            noted: list[Filled] = []
-            self._noting = noted
-            result = work()
-            self._noting = None
-            self._done[key] = noted, result
-            self._compiled[result.op()] = self._sql(result)
-            return result
+            self._done[key] = self._noted(work)
+            return self._done[key][1]
         filled, result = self._done[key]
         for one in filled:
             self._fill(one)
         return result
+
+    def _noted(self, work: Callable[[], ibis.Table]) -> tuple[list[Filled], ibis.Table]:
+        """What work fills, and its result, whose statement is kept."""
+        self._noting = noted = list[Filled]()
+        try:
+            result = work()
+        finally:
+            self._noting = None
+        self._compiled[result.op()] = self._sql(result)
+        return noted, result
 
     def _fill(self, one: Filled) -> ibis.Table:
         """Run a statement and put its rows into the table, which is made if it is not there."""
