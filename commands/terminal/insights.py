@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from terminal import OUT, simulated_notice, titled
+from commands.terminal.screen import OUT, simulated_notice, titled
 from training.insights.effects import Effect
 from training.insights.frequency import Band, Frequency
 from training.insights.golden import Golden, GoldenTable
