@@ -31,7 +31,7 @@ def check(data: Dataset, split: Split, name: str) -> None:
     raise RefusedError(
         f"{found} account{'' if found == 1 else 's'} with outcome '{name}' in the {len(days):,} "
         f"rows to learn from ({days.min()} to {days.max()})",
-        expected=f"at least {FLOOR}: with fewer a model is a guess, and no figure of it holds",
+        expected=f"at least {FLOOR}: with fewer, a model is a guess that no figure can judge",
         do=f"Bring {pace} of history at this pace, or lengthen outcomes.{name}.horizon_days; until "
         "then the CBI rule ranks the accounts.",
     )
