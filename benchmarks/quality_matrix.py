@@ -13,13 +13,13 @@ from benchmarks.quality_figures import Drawn, drawn, less, standing, verdict
 from benchmarks.quality_worlds import Study
 from benchmarks.rivals.environment import Rival, UnavailableError
 from benchmarks.rivals.exchange import CALIBRATE, LEARN, TEST, TUNE, taken
-from training.assess import baseline_margins
-from training.calibrate import affine, margins
 from training.dataset import Floats, Mask
 from training.evaluate import Bootstrap, figure
-from training.fit import fit
-from training.models import baselines
-from training.tune import tune
+from training.fitting.calibrate import affine, margins
+from training.fitting.fit import fit
+from training.fitting.models import baselines
+from training.fitting.tune import tune
+from training.judging.assess import baseline_margins
 
 OURS = "Goldpan"
 MARGIN = 1.5  # of the seconds that our fit takes, kept for the fit that follows a search

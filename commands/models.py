@@ -137,8 +137,8 @@ def promoted(
 ) -> int:
     """Promote and show; 0 when every outcome's model was taken, else the gravest exit code."""
     from commands.terminal import promotions
-    from training.challenge import against
-    from training.promotion import promote as run
+    from training.promoting.challenge import against
+    from training.promoting.promotion import promote as run
 
     code = 0
     for outcome in outcomes:
@@ -167,9 +167,9 @@ def compare(workspace: Path, settings_file: Path, outcome: str, versions: tuple[
     both recipes are refitted at common cut-offs, and it says so.
     """
     from commands.terminal import promotions
-    from training.challenge import conditions
-    from training.compare import compare as run
-    from training.promotion import contenders
+    from training.promoting.challenge import conditions
+    from training.promoting.compare import compare as run
+    from training.promoting.promotion import contenders
 
     place, settings = opened(workspace, settings_file)
     with screen.step("Comparing"):
@@ -186,7 +186,7 @@ def rollback(workspace: Path, settings_file: Path, outcome: str, reason: str | N
     Moves the pointer and MLflow's alias, and records it. Once more goes one further back.
     """
     from commands.terminal import promotions
-    from training.promotion import rollback as run
+    from training.promoting.promotion import rollback as run
 
     place, settings = opened(workspace, settings_file)
     with screen.step(f"Rolling back {outcome}"):
@@ -205,7 +205,7 @@ def dataset(workspace: Path, settings_file: Path, run_id: str, out: Path | None)
     Exits 2 when they differ.
     """
     from commands.terminal import promotions
-    from training.rebuild import rebuild as run
+    from training.records.rebuild import rebuild as run
 
     place = Workspace(workspace)
     with screen.step("Rebuilding") as progress:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from training.dataset import Floats
-from training.plots.style import GOLD, INK, LOW_TO_HIGH, MUTED, RULE, Drawn, canvas
+from training.records.plots.style import GOLD, INK, LOW_TO_HIGH, MUTED, RULE, Drawn, canvas
 
 SHOWN = 12
 MISSING = "#33373d"

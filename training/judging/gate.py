@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from training.backtested import CutOffFigures
 from training.dataset import Leak
 from training.evaluate import Figure
+from training.judging.backtested import CutOffFigures
 
 FEWEST_TEST_POSITIVES = 30
 # On data without any signal AUC's interval can end just above 0.5 by luck; skill then stays at 0.
@@ -72,7 +72,7 @@ def judge(
 
     `differences`: baseline → metric → (ours less theirs). A model fails against a baseline when the
     paired 95 % interval of the difference lies wholly on the worse side. `agreement`: by
-    weight, of `training.stability`; None where there are too few positives to ask it.
+    weight, of `training.judging.stability`; None where there are too few positives to ask it.
     """
     auc, skill = figures["auc"], figures["log_loss_skill"]
     conditions = [

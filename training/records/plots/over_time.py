@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.backtested import CutOffFigures
 from training.evaluate import Figure as Value
-from training.plots.style import BLUE, GOLD, INK, MUTED, Drawn, canvas, colour, named
+from training.judging.backtested import CutOffFigures
+from training.records.plots.style import BLUE, GOLD, INK, MUTED, Drawn, canvas, colour, named
 
 SHIFTS = {"all": 0.0, "seen": -0.09, "unseen": 0.09}
 

@@ -16,10 +16,10 @@ from sklearn.linear_model import LogisticRegression
 
 from features.progress import Progress, silent
 from features.settings import Settings
-from training.calibrate import margins
 from training.dataset import Dataset, Floats, Mask
-from training.fit import refit
-from training.models import baselines
+from training.fitting.calibrate import margins
+from training.fitting.fit import refit
+from training.fitting.models import baselines
 from training.outcomes import Outcome
 from training.split import Split, Window, thinned, windows
 

@@ -19,16 +19,17 @@ from features.errors import NotReadyError, RefusedError
 from features.settings import Settings
 from features.table import check_current
 from features.workspace import Workspace
-from training import evaluate, slices, worklist
-from training.backtest import CUT_OFFS, SPAN, enough
-from training.calibrate import margins
+from training import evaluate, slices
 from training.dataset import Column, Dataset, Floats, Mask, coded
 from training.evaluate import Bootstrap, Draws, Figure, figure
-from training.fit import refit
+from training.fitting.backtest import CUT_OFFS, SPAN, enough
+from training.fitting.calibrate import margins
+from training.fitting.fit import refit
+from training.judging import worklist
 from training.observations import read_history
 from training.outcomes import chosen
 from training.prepare import Parted, feature_table, labelled, task_of
-from training.registry import Candidate
+from training.records.registry import Candidate
 from training.split import Window, windows
 
 FEWEST = 50  # positives behind both cut-offs, to compare the models as they are

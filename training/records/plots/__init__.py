@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from training.plots.judged import calibration, distribution, gains, precision_recall, profit
-from training.plots.over_time import backtest
-from training.plots.reasons import beeswarm, signals
-from training.plots.style import Drawn
+from training.records.plots.judged import calibration, distribution, gains, precision_recall, profit
+from training.records.plots.over_time import backtest
+from training.records.plots.reasons import beeswarm, signals
+from training.records.plots.style import Drawn
 
 __all__ = ["Drawn", "pictures"]
 

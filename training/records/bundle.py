@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import expit
 
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
-from training.calibrate import margins
-from training.registry import Candidate
+from training.fitting.calibrate import margins
+from training.records.registry import Candidate
 
 GOLDEN_ROWS = 20
 FILES = ("model.txt", "schema.json", "card.json")

@@ -12,11 +12,12 @@ from typing import Any
 from features.errors import InputError, NotReadyError, RefusedError
 from features.settings import Settings
 from features.workspace import Workspace
-from training import bundle, promotions, registry
-from training.gate import Condition, Verdict
+from training.judging.gate import Condition, Verdict
 from training.outcomes import chosen
-from training.promotions import Line
-from training.registry import Candidate, candidate, model_name
+from training.promoting import promotions
+from training.promoting.promotions import Line
+from training.records import bundle, registry
+from training.records.registry import Candidate, candidate, model_name
 
 Challenge = Callable[[Candidate, Candidate], Sequence[Condition]]
 

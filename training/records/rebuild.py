@@ -22,12 +22,12 @@ from features.progress import Progress, silent
 from features.settings import Settings
 from features.table import refresh
 from features.workspace import LakeThen, Workspace, publish_file
-from training import origin
 from training.dataset import Dataset
 from training.observations import read_history, schedule
 from training.outcomes import chosen
 from training.prepare import Task, feature_table, prepare
-from training.registry import run_files
+from training.records import origin
+from training.records.registry import run_files
 from training.split import Split
 
 NEEDED = ("origin.json", "settings.json")

@@ -13,14 +13,14 @@ from features.declare import Catalogue
 from features.provenance import meaning
 from features.settings import Outcome as Timing
 from features.settings import Settings
-from training.assess import Assessment
-from training.backtested import CutOffFigures
-from training.calibrate import contributions
 from training.dataset import Dataset
 from training.evaluate import Figure
-from training.fit import Fitted
-from training.origin import settings_hash
+from training.fitting.calibrate import contributions
+from training.fitting.fit import Fitted
+from training.judging.assess import Assessment
+from training.judging.backtested import CutOffFigures
 from training.outcomes import Outcome, in_words
+from training.records.origin import settings_hash
 from training.split import Split
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.settings import Training
-from training import evaluate, slices, worklist
-from training.backtest import CutOff
+from training import evaluate, slices
 from training.evaluate import Bootstrap, Figure
+from training.fitting.backtest import CutOff
+from training.judging import worklist
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from features.settings import Contact
-from training.backtested import CutOffFigures
 from training.dataset import Dataset, Floats
+from training.judging.backtested import CutOffFigures
 
 INK, MUTED, RULE, PAPER = "#22252b", "#6d7480", "#e4e6ea", "#ffffff"
 GOLD, BLUE = "#b8860b", "#2f6690"

@@ -15,10 +15,10 @@ import lightgbm as lgb
 import numpy as np
 
 from features.settings import Training
-from training.calibrate import margins
 from training.dataset import Dataset, Floats
 from training.evaluate import log_losses
-from training.fit import early_stopped, parameters_for
+from training.fitting.calibrate import margins
+from training.fitting.fit import early_stopped, parameters_for
 from training.split import Window, thinned, windows
 
 FOLDS = 3

@@ -10,7 +10,7 @@ from features.settings import Training
 from training import slices
 from training.dataset import Floats, Mask
 from training.evaluate import Bootstrap, Figure, Ranking, difference, figure
-from training.hazard import Watch, When
+from training.fitting.hazard import Watch, When
 
 FEWEST = 30  # outcomes and others in the test period by a horizon, for its figures to be told
 

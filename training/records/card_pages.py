@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from training.gate import Verdict
+from training.judging.gate import Verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 HAPPENS = {"pql": "starts to pay", "upgrade": "moves to a higher plan or adds seats",

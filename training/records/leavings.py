@@ -9,14 +9,14 @@ from scipy.special import expit
 from features.declare import Catalogue
 from features.settings import Settings
 from features.workspace import Workspace
-from training import origin, plots
-from training.assess import Assessment
-from training.calibrate import contributions
-from training.card import card
 from training.dataset import Dataset, schema
 from training.evaluate import Figure
-from training.fit import Fitted
-from training.registry import Record
+from training.fitting.calibrate import contributions
+from training.fitting.fit import Fitted
+from training.judging.assess import Assessment
+from training.records import origin, plots
+from training.records.card import card
+from training.records.registry import Record
 
 PICTURED = 1_000
 KEPT = ("lead_days", "horizon_days", "cut_off", "rows", "accounts", "positives", "protocol",

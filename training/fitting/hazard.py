@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from features.settings import Training
-from training.calibrate import INTERCEPT_ONLY_UNDER, SLOPES, Affine, fold, margins
 from training.dataset import Column, Dataset, Floats, Mask, schema
-from training.fit import REFIT_FOLDS, grouped, parameters_for
-from training.models import FEW
+from training.fitting.calibrate import INTERCEPT_ONLY_UNDER, SLOPES, Affine, fold, margins
+from training.fitting.fit import REFIT_FOLDS, grouped, parameters_for
+from training.fitting.models import FEW
 from training.split import Split, thinned
 
 EDGES = (7, 14, 30, 60, 90)
@@ -172,8 +172,8 @@ def spread(
     have come in it: else those that came would be kept more often), or lies behind the outcome.
     """
     if most is not None:
-        rows = np.ones(len(watch.wait), dtype=bool)
-        watch = watch.take(thinned(watch.data.as_of, rows, most // len(edges)))
+        every = np.ones(len(watch.wait), dtype=bool)
+        watch = watch.take(thinned(watch.data.as_of, every, most // len(edges)))
     starts_at, ends_at = np.array([0, *edges[:-1]]), np.array(edges)
     at_risk = (watch.seen[:, None] >= ends_at) & (watch.wait[:, None] > starts_at)
     who, stretch = np.nonzero(at_risk)

@@ -8,9 +8,9 @@ import lightgbm as lgb
 import numpy as np
 
 from features.settings import Training
-from training.calibrate import contributions
 from training.dataset import Dataset, Floats
-from training.fit import Fitted
+from training.fitting.calibrate import contributions
+from training.fitting.fit import Fitted
 
 ROWS = 1_000
 TOP = 3

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure as Picture
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_json, publish_text
-from training import card_pages
-from training.gate import Verdict
-from training.tracking import check_answers, connect, experiment, quietly, tags
+from training.judging.gate import Verdict
+from training.records import card_pages
+from training.records.tracking import check_answers, connect, experiment, quietly, tags
 
 CHAMPION = "champion"
 JUDGED = "verdict"

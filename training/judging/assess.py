@@ -7,17 +7,19 @@ import numpy as np
 from scipy.special import expit
 
 from features.settings import Settings
-from training import evaluate, few, slices, worklist
-from training.backtest import CutOff
-from training.backtested import CutOffFigures, backtested
-from training.calibrate import affine, margins
+from training import evaluate, slices
 from training.dataset import Dataset, Floats, Leak
 from training.evaluate import Bootstrap, Draws, Figure
-from training.fit import Fitted
-from training.gate import ENOUGH_FOR_REASONS, Verdict, judge
-from training.models import Baseline
+from training.fitting import few
+from training.fitting.backtest import CutOff
+from training.fitting.calibrate import affine, margins
+from training.fitting.fit import Fitted
+from training.fitting.models import Baseline
+from training.judging import worklist
+from training.judging.backtested import CutOffFigures, backtested
+from training.judging.gate import ENOUGH_FOR_REASONS, Verdict, judge
+from training.judging.stability import Agreement, agreement
 from training.split import Split
-from training.stability import Agreement, agreement
 
 COMPARED = ("auc", "pr_auc", "log_loss")
 
@@ -48,7 +50,7 @@ def assess(
 ) -> Assessment:
     """Score the test rows with the model and each baseline, and judge.
 
-    `cut_offs`: the backtest's refits (`training.backtest`), oldest first.
+    `cut_offs`: the backtest's refits (`training.fitting.backtest`), oldest first.
     """
     training, test = settings.training, data.take(split.test)
     sample = Bootstrap.of(test.account, training.bootstrap, training.seed)

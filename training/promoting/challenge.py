@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from features.settings import Settings
 from features.workspace import Workspace
-from training.compare import Comparison, OutdatedError, compare
-from training.gate import FEWEST_TEST_POSITIVES, Condition
-from training.promotion import Challenge
-from training.registry import Candidate
+from training.judging.gate import FEWEST_TEST_POSITIVES, Condition
+from training.promoting.compare import Comparison, OutdatedError, compare
+from training.promoting.promotion import Challenge
+from training.records.registry import Candidate
 
 MOST_LOSS, LEAST_LIFT, WORSE_SLICE = 0.005, -0.02, -0.03
 FEWEST_PERIODS = 2

@@ -5,9 +5,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy.stats import beta
 
-from training import worklist
 from training.dataset import Floats
-from training.plots.style import (
+from training.judging import worklist
+from training.records.plots.style import (
     BLUE,
     GOLD,
     INK,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from features.settings import Training
-from training.calibrate import INTERCEPT_ONLY_UNDER, Affine, affine, average, fold, margins
 from training.dataset import Dataset, Floats
-from training.models import booster_parameters
+from training.fitting.calibrate import INTERCEPT_ONLY_UNDER, Affine, affine, average, fold, margins
+from training.fitting.models import booster_parameters
 from training.split import Split
 
 Rows = NDArray[np.int64]

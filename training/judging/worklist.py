@@ -7,7 +7,14 @@ from scipy.sparse import csr_matrix
 
 from features.settings import Contact
 from training.dataset import Dataset, Floats, Mask
-from training.evaluate import Bootstrap, Figure, figure, highest, share_of_ones, within_capacity
+from training.evaluate import (
+    Bootstrap,
+    Figure,
+    figure,
+    highest,
+    share_of_ones,
+    within_capacity,
+)
 
 SHARES = (0.01, 0.05, 0.10)
 CELLS, WIDTHS = 300, np.geomspace(5e-4, 0.2, 14)
