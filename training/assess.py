@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from features.settings import Settings
-from training import evaluate, slices, worklist
+from training import evaluate, few, slices, worklist
 from training.backtest import CutOff
 from training.backtested import CutOffFigures, backtested
 from training.calibrate import affine, margins
@@ -63,7 +63,11 @@ def assess(
     }
     ours = drawn.pop("model")
     differences = {name: compared(ours, theirs) for name, theirs in drawn.items()}
-    figures = ours.figures() | lists(scores["model"], test, sample, training.capacity)
+    figures = (
+        ours.figures()
+        | few.intervals(ours, test)
+        | lists(scores["model"], test, sample, training.capacity)
+    )
     backtest = backtested(cut_offs, training)
     signals = [c.signal for c in data.columns]
     steady = agreement(fitted, data.take(split.fit), test, signals, training)

@@ -62,14 +62,15 @@ def markdown(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     return _environment().get_template("card.md.j2").render(**page, pictures=shown).strip() + "\n"
 
 
-def _inline(image: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(image).decode()}"
-
-
 def html(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """The page as one HTML file with its pictures inside."""
     shown = [
-        (_inline(images[name]), PICTURES.get(name, name), name in WIDE) for name in _ordered(images)
+        (
+            f"data:image/png;base64,{b64encode(images[name]).decode()}",
+            PICTURES.get(name, name),
+            name in WIDE,
+        )
+        for name in _ordered(images)
     ]
     return _environment().get_template("card.html.j2").render(**page, pictures=shown).strip() + "\n"
 

@@ -86,6 +86,7 @@ def parameters_for(
         training,
         rows=len(block.y),
         positives=int(block.y.sum()),
+        accounts=len(np.unique(block.account[block.y == 1])),
         seed=training.seed,
     )
     return stated | dict(changed or {})

@@ -13,17 +13,18 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from features.settings import Training
-from training.calibrate import Affine, affine, fold, margins
+from training.calibrate import INTERCEPT_ONLY_UNDER, SLOPES, Affine, fold, margins
 from training.dataset import Column, Dataset, Floats, Mask, schema
-from training.fit import MORE, PATIENCE, REFIT_FOLDS, grouped, parameters_for
+from training.fit import REFIT_FOLDS, grouped, parameters_for
+from training.models import FEW
 from training.split import Split, thinned
 
 EDGES = (7, 14, 30, 60, 90)
 MOST_ROWS = 100_000  # observation × stretch; more would cost memory and bring little
-MOST_ROUNDS = 200
+ROUNDS, ROUNDS_OF_FEW = 200, 100
 FEWEST = 20  # outcomes in the last stretch to be learnt from
 STRETCH = Column("stretch", "stretch", "number", "context", 0, None)
 
@@ -60,7 +61,7 @@ class When:
     offsets: Floats
     columns: tuple[Column, ...]
     rounds: int
-    calibration: Affine
+    slope: float
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def risks(self, X: NDArray[np.float32], threads: int = 1) -> Floats:
@@ -121,39 +122,34 @@ def follow(
     `labelled`: the rows that `split` cuts; `changed`: parameters that take the place of the stated
     ones. Nothing is learnt that was not known on the first day of the block behind: later outcomes
     of earlier rows are censored there.
+
+    The rounds are fixed. Stopping early would be decided by the long stretches, that hold most
+    outcomes: on the sample company it stopped churn at 44 rounds, at an AUC of .814 for 7 days,
+    where 200 give .839, at no cost at 90.
     """
-    fit, held, learn, settle = blocks_of(watch, split, labelled)
+    fit, settle = blocks_of(watch, split, labelled)
     edges = learnable(fit)
     if not edges:
         return None
-    rounds, unseen = _stopped(learn, held, edges, training, changed)
-    X, y, stretch = spread(fit, edges)
-    offsets = starts(y, stretch, len(edges))
-    parameters = parameters_for(_as_rows(X, y, fit.data), training, changed)
-    booster = lgb.train(parameters, _binned(X, y, offsets[stretch], parameters), rounds)
-    raw = When(booster, edges, offsets, fit.data.columns, rounds, Affine(), parameters)
-    return _calibrated(raw, unseen if split.folded else raw, settle, training)
+    made = _boosted(fit, edges, training, changed)
+    if not split.folded:
+        return _calibrated(made, made, settle)
+    learn, held = grouped(fit.data, REFIT_FOLDS)[0]
+    unseen = _boosted(fit.take(learn), edges, training, changed)
+    return _calibrated(made, unseen, fit.take(held))
 
 
-def blocks_of(watch: Watch, split: Split, labelled: Dataset) -> tuple[Watch, Watch, Watch, Watch]:
-    """The rows to fit on, to stop by, to learn from while stopping, and to calibrate on."""
+def blocks_of(watch: Watch, split: Split, labelled: Dataset) -> tuple[Watch, Watch]:
+    """The rows to fit on and those to calibrate on (the same where the calibration is folded)."""
     day = watch.data.as_of
     known = watch.until(labelled.as_of[split.test].min())
     if split.folded:
         fit = known.take(day <= labelled.as_of[split.fit].max())
-        learn, held = grouped(fit.data, REFIT_FOLDS)[0]
-        return fit, fit.take(held), fit.take(learn), fit.take(held)
-    tune, settle = (labelled.as_of[split.blocks[name]] for name in ("tune", "calibrate"))
-    before = watch.until(settle.min())
-    train = np.isin(day, np.unique(labelled.as_of[split.blocks["train"]]))
-    during = (day >= tune.min()) & (day <= tune.max())
+        return fit, fit
+    settle = labelled.as_of[split.blocks["calibrate"]]
+    earlier = np.isin(day, np.unique(labelled.as_of[split.fit]))
     later = (day >= settle.min()) & (day <= settle.max())
-    return (
-        before.take(train | during),
-        before.take(during),
-        before.take(train),
-        known.take(later),
-    )
+    return watch.until(settle.min()).take(earlier), known.take(later)
 
 
 def learnable(watch: Watch) -> tuple[int, ...]:
@@ -169,8 +165,8 @@ def learnable(watch: Watch) -> tuple[int, ...]:
 
 def spread(
     watch: Watch, edges: tuple[int, ...], most: int | None = MOST_ROWS
-) -> tuple[NDArray[np.float32], Floats, NDArray[np.int64]]:
-    """Observations × stretches: the matrix with the stretch last, whether it came, the stretch.
+) -> tuple[Dataset, NDArray[np.int64]]:
+    """Observations × stretches, the stretch as the last column; y: whether it came. The stretches.
 
     A stretch is left out where it was not wholly observed (whether or not the outcome is known to
     have come in it: else those that came would be kept more often), or lies behind the outcome.
@@ -182,10 +178,13 @@ def spread(
     at_risk = (watch.seen[:, None] >= ends_at) & (watch.wait[:, None] > starts_at)
     who, stretch = np.nonzero(at_risk)
     came = watch.wait[who] <= ends_at[stretch]
-    X = np.empty((len(who), watch.data.X.shape[1] + 1), dtype=np.float32)
-    X[:, :-1] = watch.data.X[who]
+    data, columns = watch.data, (*watch.data.columns, STRETCH)
+    X = np.empty((len(who), len(columns)), dtype=np.float32)
+    X[:, :-1] = data.X[who]
     X[:, -1] = stretch
-    return X, came.astype(np.float64), stretch.astype(np.int64)
+    y = came.astype(np.float64)
+    rows = Dataset(X, y, data.account[who], data.as_of[who], data.mrr[who], columns)
+    return rows, stretch.astype(np.int64)
 
 
 def starts(y: Floats, stretch: NDArray[np.int64], count: int) -> Floats:
@@ -195,51 +194,47 @@ def starts(y: Floats, stretch: NDArray[np.int64], count: int) -> Floats:
     return np.asarray(logit((ones + 0.5) / (rows + 1.0)), dtype=np.float64)
 
 
-def _stopped(
-    learn: Watch, held: Watch, edges: tuple[int, ...], training: Training, changed: Any
-) -> tuple[int, When]:
-    """Rounds by early stopping on held rows, capped; and the model that stopped there."""
-    X, y, stretch = spread(learn, edges)
-    V, v, later = spread(held, edges)
-    offsets = starts(y, stretch, len(edges))
-    parameters = parameters_for(_as_rows(X, y, learn.data), training, changed)
-    binned = _binned(X, y, offsets[stretch], parameters)
-    booster = lgb.train(
-        parameters,
-        binned,
-        MOST_ROUNDS,
-        valid_sets=[binned.create_valid(V, label=v, init_score=offsets[later])],
-        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
-    )
-    best = max(1, booster.best_iteration)
-    rounds = min(MOST_ROUNDS, round(MORE * best))
-    cut = lgb.Booster(model_str=booster.model_to_string(num_iteration=best))
-    return rounds, When(cut, edges, offsets, learn.data.columns, best, Affine(), parameters)
+def _boosted(
+    fit: Watch, edges: tuple[int, ...], training: Training, changed: Mapping[str, Any] | None
+) -> When:
+    """The booster before its calibration."""
+    rows, stretch = spread(fit, edges)
+    offsets = starts(rows.y, stretch, len(edges))
+    parameters = parameters_for(rows, training, changed)
+    binned = lgb.Dataset(rows.X, label=rows.y, init_score=offsets[stretch], params=parameters)
+    rounds = ROUNDS if rows.y.sum() >= FEW else ROUNDS_OF_FEW
+    booster = lgb.train(parameters, binned, rounds)
+    return When(booster, edges, offsets, fit.data.columns, rounds, 1.0, parameters)
 
 
-def _calibrated(raw: When, unseen: When, settle: Watch, training: Training) -> When:
-    """The model with slope and intercept from rows that `unseen` had not seen."""
-    X, y, stretch = spread(settle, raw.edges)
-    if not y.any():
-        return raw
-    margin = margins(unseen.booster, X, training.threads) + unseen.offsets[stretch]
-    found = affine(margin, y)
-    return replace(
-        raw,
-        booster=fold(raw.booster, Affine(found.slope, 0.0)),
-        offsets=found(raw.offsets),
-        calibration=found,
-    )
+def _calibrated(raw: When, unseen: When, settle: Watch) -> When:
+    """The model with a slope, and an offset for each stretch, from rows `unseen` did not see."""
+    rows, stretch = spread(settle, raw.edges)
+    margin = margins(unseen.booster, rows.X, threads=1)
+    slope, offsets = settled(margin, stretch, rows.y, raw.offsets)
+    folded = fold(raw.booster, Affine(slope, 0.0))
+    return replace(raw, booster=folded, offsets=offsets, slope=slope)
 
 
-def _as_rows(X: NDArray[np.float32], y: Floats, of: Dataset) -> Dataset:
-    """The spread rows as a data set, for what depends on its columns and counts."""
-    nothing = np.empty(0)
-    return Dataset(X, y, nothing.astype(np.int64), nothing.astype("datetime64[D]"), nothing,
-                   (*of.columns, STRETCH))  # fmt: skip
+def settled(
+    margin: Floats, stretch: NDArray[np.int64], y: Floats, offsets: Floats
+) -> tuple[float, Floats]:
+    """Slope of the booster's margin and each stretch's offset, by the log loss on held rows.
 
-
-def _binned(X: NDArray[np.float32], y: Floats, start: Floats, parameters: Any) -> lgb.Dataset:
-    return lgb.Dataset(
-        X, label=y, init_score=start, params=parameters, free_raw_data=False
-    ).construct()
+    A weak prior (standard deviation 1) draws the slope to 1 and the offsets to where they were;
+    with under 300 outcomes the slope stays 1.
+    """
+    x = np.column_stack([margin, np.eye(len(offsets))[stretch]])
+    prior = np.array([1.0, *offsets])
+    theta = prior.copy()
+    weight = np.ones(len(prior))
+    weight[0] = 1.0 if y.sum() >= INTERCEPT_ONLY_UNDER else 1e9
+    for _ in range(50):
+        p = expit(x @ theta)
+        gradient = x.T @ (y - p) - weight * (theta - prior)
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + np.diag(weight)
+        step = np.linalg.solve(hessian, gradient)
+        theta = theta + np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(np.clip(theta[0], *SLOPES)), theta[1:]

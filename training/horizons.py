@@ -103,7 +103,7 @@ def described(when: When | None, found: tuple[Horizon, ...]) -> dict[str, object
     return {
         "edges": list(when.edges),
         "rounds": when.rounds,
-        "calibration": {"slope": when.calibration.slope, "intercept": when.calibration.intercept},
+        "calibration": {"slope": when.slope, "offsets": [float(o) for o in when.offsets]},
         "horizons": [
             {
                 "days": h.days,

@@ -18,6 +18,15 @@ from training.dataset import Column, Dataset
 from training.outcomes import Outcome
 
 Matrix = NDArray[np.float32]
+SCARCE = 100  # accounts with the outcome under which only these columns are looked at:
+CHOSEN = frozenset({
+    "cbi", "cbi_frequency", "cbi_time", "cbi_use_cases", "cbi_breadth", "cbi_notifications",
+    "days_since_use", "active_days_28d", "logins_28d", "events_trend_7d_28d",
+    "logins_trend_7d_28d", "minutes_trend_7d_28d", "core_use_cases_trend_7d_28d", "seats",
+    "seats_taken", "seats_full", "days_to_full_seats", "plan_rank", "mrr_now", "days_to_renewal",
+    "billing_months", "tenure_days", "age_days",
+})  # fmt: skip
+FEWEST_CHOSEN = 5
 FEW = 300  # positives in training under which the booster is held more tightly
 
 
@@ -97,14 +106,23 @@ def threads(rows: int, training: Training) -> int:
 
 
 def booster_parameters(
-    columns: tuple[Column, ...], training: Training, *, rows: int, positives: int, seed: int
+    columns: tuple[Column, ...],
+    training: Training,
+    *,
+    rows: int,
+    positives: int,
+    accounts: int,
+    seed: int,
 ) -> dict[str, Any]:
     """LightGBM's parameters: at most 15 leaves and depth 5; tighter where positives are few.
 
+    `accounts`: those with the outcome. Under 100, trees of one split on columns chosen beforehand:
+    with 20 accounts on the sample company's churn, AUC .706 on all other accounts (spread over
+    draws .011) against .684 (.040) with all columns and seven leaves; log loss .2196 against .2245.
     Seeds are given one by one: bins then do not depend on `seed`, so boosters can be averaged.
     """
     few = positives < FEW
-    return {
+    stated = {
         "objective": "binary",
         "learning_rate": 0.03 if few else 0.05,
         "num_leaves": 7 if few else 15,
@@ -124,3 +142,14 @@ def booster_parameters(
         "feature_fraction_seed": seed,
         "verbosity": -1,
     }
+    return stated | (scarce(columns) if accounts < SCARCE else {})
+
+
+def scarce(columns: tuple[Column, ...]) -> dict[str, Any]:
+    """Trees of one split, on the columns chosen beforehand; on all where there are none of them."""
+    chosen = [c.name in CHOSEN or c.name == "stretch" for c in columns]
+    tight = {"num_leaves": 2, "max_depth": 1, "learning_rate": 0.05, "lambda_l2": 30.0}
+    if sum(chosen) < FEWEST_CHOSEN:
+        return tight | {"feature_fraction": 0.25}
+    # A gain multiplied by nothing is never the best: the column stays, and is never split on.
+    return tight | {"feature_fraction": 0.5, "feature_contri": [float(c) for c in chosen]}

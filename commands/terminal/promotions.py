@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from terminal import OUT, done, titled
+from commands.terminal.screen import OUT, done, titled
 
 WORDS = {"log_loss": ("log loss", "{:+.5f}"), "auc": ("AUC", "{:+.3f}"),
          "pr_auc": ("PR-AUC", "{:+.3f}"), "log_loss_share": ("log loss, relative", "{:+.2%}"),

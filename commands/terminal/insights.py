@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from terminal import OUT, simulated_notice, titled
+from commands.terminal.screen import OUT, simulated_notice, titled
 from training.insights.effects import Effect
 from training.insights.frequency import Band, Frequency
 from training.insights.golden import Golden, GoldenTable
@@ -14,6 +14,7 @@ from training.insights.rules import Pattern
 from training.insights.signals import Association
 
 SHOWN = 8
+CONTROL_LEVEL = 0.05
 GOES = {"pql": "buying", "upgrade": "upgrading", "churn": "leaving", "renewal": "renewing"}
 
 
@@ -53,6 +54,12 @@ def _golden(title: str, goes: str, table: GoldenTable, looked: Looked) -> None:
         shown.add_section()
         shown.add_row(*_golden_cells(row))
     OUT.print(shown)
+    for row in table.controls:
+        if row.adjusted and row.adjusted.p < CONTROL_LEVEL:
+            OUT.print(
+                f"[yellow]doubt:[/yellow] the control '{escape(row.label)}' is not at 1: something "
+                "that was not measured is at work, and may be behind others of this table."
+            )
     untold = [row for row in table.rows if not row.adjusted]
     if untold:
         OUT.print(f"[dim]{_untold(untold)}[/dim]")
@@ -134,6 +141,8 @@ def _paths(paths: OfPaths) -> None:
     if paths.rules:
         OUT.print("\nThe first as a PQL rule for goldpan.toml; edit it, and paste it at the end:\n")
         OUT.print(paths.rules[0], markup=False, soft_wrap=True)
+    else:
+        OUT.print("No rule is offered: later sign-ups confirmed none.\n")
 
 
 def _path_cells(pattern: Pattern) -> list[str]:

@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.markup import escape
 
+from commands.terminal.screen import OUT, titled
 from features.lifecycle.funnel import Report, Steps, Way
 from features.lifecycle.states import STATES
 from features.lifecycle.velocity import HORIZONS, QUARTILES, Estimate
-from terminal import OUT, titled
 
 NAMES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 
