@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.quality_reference import reference
+from benchmarks.quality_worlds import World
 from features.errors import RefusedError
 from features.read_settings import load_settings
 from features.workspace import Workspace
@@ -26,12 +28,16 @@ KINDS = {"edu365": "real", "socialnet7": "simulated by others", "crm5": "simulat
 
 @dataclass(frozen=True)
 class Outcome:
-    """One outcome of one set: its model's figures and its baselines', or why it was refused."""
+    """One outcome of one set: its model's figures and its baselines', or why it was refused.
+
+    `reference`: the AUC of `quality_reference` on the same test rows.
+    """
 
     name: str
     outcome: str
     result: TrainResult | None
     reason: str = ""
+    reference: Figure | None = None
 
     @property
     def promotable(self) -> bool:
@@ -68,7 +74,8 @@ def outcomes(name: str, workspace: Path, threads: int) -> Iterator[Outcome]:
 
     given = settings.model_copy(update={"training": fitting})
     for result in train(Workspace(workspace), given, refused=note):
-        yield Outcome(name, result.outcome, result, "; ".join(result.verdict.reasons))
+        apart = reference(World(Workspace(workspace), given), result.outcome)
+        yield Outcome(name, result.outcome, result, "; ".join(result.verdict.reasons), apart)
     yield from refused
 
 
@@ -83,14 +90,14 @@ def _goldpan(*arguments: str) -> None:
 
 def table(found: Sequence[Outcome]) -> str:
     """Every outcome with its AUC and interval, what its baselines get, and the gate's word."""
-    lines = ["| set | data | outcome | test positives | AUC | baselines' AUC | promotable |",
-             "|---|---|---|---:|---|---|---|"]  # fmt: skip
+    lines = ["| set | data | outcome | test positives | AUC | a person's first evening "
+             "| baselines' AUC | promotable |", "|---|---|---|---:|---|---|---|---|"]  # fmt: skip
     for one in found:
         others = one.result.baselines.items() if one.result else ()
         told = ", ".join(f"{name} {figures['auc']}" for name, figures in others)
         word = "yes" if one.promotable else f"no: {one.reason}"
         lines.append(f"| {one.name} | {KINDS[one.name]} | {one.outcome} | {_positives(one)} | "
-                     f"{_auc(one) or ''} | {told} | {word} |")  # fmt: skip
+                     f"{_auc(one) or ''} | {one.reference or ''} | {told} | {word} |")  # fmt: skip
     chance = [one for one in found if one.name == REFUSED_AT_CHANCE]
     if chance:
         refused = "no" if any(one.promotable for one in chance) else "yes"

@@ -20,14 +20,13 @@ from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import refresh
 from features.workspace import Workspace
-from training.calibrate import margins
 from training.dataset import Dataset, Floats
-from training.fit import Fitted, fit
-from training.labels import label
-from training.observations import History, grid, read_history, schedule
-from training.outcomes import OUTCOMES, chosen, eligible
+from training.fitting.calibrate import margins
+from training.fitting.fit import Fitted, fit
+from training.observations import History, grid, read_history
+from training.outcomes import OUTCOMES, chosen
+from training.prepare import Task, feature_table, prepare
 from training.split import Split
-from training.train import Task, feature_table, observed, prepare
 
 SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
 END = date(2026, 6, 30)
@@ -45,16 +44,17 @@ class Company:
 
 @dataclass(frozen=True)
 class Study:
-    """One outcome of one company, learnt by our job's own steps.
-
-    `rows` holds account_id, as_of and label of every observation, in the order of `task.data`.
-    """
+    """One outcome of one company, learnt by our job's own steps."""
 
     task: Task
-    rows: pd.DataFrame
     settings: Settings
     seconds: float
     fitted: Fitted
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """account_id, as_of and label of every observation, in the order of `task.data`."""
+        return self.task.rows.reset_index(drop=True).assign(label=self.task.data.y.astype(int))
 
     @property
     def split(self) -> Split:
@@ -85,11 +85,14 @@ class Study:
 
 @dataclass(frozen=True)
 class World:
-    """One company with its features and what became of its accounts."""
+    """One company with its features and what became of its accounts.
+
+    `company`: what decides it; None where it was not simulated by us.
+    """
 
     workspace: Workspace
     settings: Settings
-    company: Company
+    company: Company | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -102,35 +105,17 @@ class World:
         return read_history(self.workspace, self.settings)
 
     def study(self, name: str) -> Study:
-        """Learn one outcome as `goldpan train` does, and say which row is whose.
-
-        Raises RefusedError where it cannot be learnt.
-        """
-        timing = chosen(self.settings, [name])[name]
-        features = catalogue(self.settings)
-        task = prepare(self.settings, features, name, timing, self.table, self.history)
+        """Learn one outcome as `goldpan train` does. Raises RefusedError where it cannot be."""
+        task = self.task(name)
         started = perf_counter()
         fitted = fit(task.data, task.split, self.settings.training)
         seconds = perf_counter() - started
-        return Study(task, self._rows(task), self.settings, seconds, fitted)
+        return Study(task, self.settings, seconds, fitted)
 
-    def _rows(self, task: Task) -> pd.DataFrame:
-        """The observations of a task by name; it is checked that they are those."""
-        rows = observed(
-            self.table, schedule(self.history, task.timing, task.outcome.name), task.outcome.name
-        )
-        rows = rows[eligible(task.outcome, rows, self.settings, task.timing)]
-        known = label(rows, self.history.changes, task.outcome, task.timing, self.history.until)
-        named = known.sort_values(["as_of", "account_id"], ignore_index=True)
-        kept = named[["account_id", "as_of", "label"]]
-        same = (
-            np.array_equal(kept["label"], task.data.y)
-            and np.array_equal(kept["as_of"].astype("datetime64[us]"), task.data.as_of)
-            and np.array_equal(pd.factorize(kept["account_id"])[0], task.data.account)
-        )
-        if not same:
-            raise SystemExit("the benchmark's rows are not those that training learns from")
-        return kept
+    def task(self, name: str) -> Task:
+        """The observations, labels, split and matrix of one outcome."""
+        timing, features = chosen(self.settings, [name])[name], catalogue(self.settings)
+        return prepare(self.settings, features, name, timing, self.table, self.history)
 
 
 def settings_of(threads: int, horizon: int, resamples: int) -> Settings:

@@ -103,7 +103,7 @@ def test_quality_is_measured_and_judged_in_one_run(
     losses = [
         float(loss) for loss in re.findall(r"^\| [\w-]+ \| (0\.\d{5}) \|", said, re.MULTILINE)
     ]
-    assert len(losses) == 5  # ours, the three baselines and the rival
+    assert len(losses) == 5  # ours tuned, the three baselines and the rival
     assert losses == sorted(losses)
     level = re.search(r"better: \*\*(\w+)\*\* \(best: (\w+)", said)
     assert level

@@ -13,7 +13,7 @@ from features.errors import RefusedError
 from features.lifecycle.adoption import adopted
 from features.read_settings import load_settings
 from features.settings import Milestone
-from features.simulate.truth import GOLDEN, SEQUENCES
+from features.simulate.truth import GOLDEN, SEQUENCES, SYMPTOMS
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import refresh
@@ -54,7 +54,9 @@ def accounts(seed: int, count: int = 4000, causal: dict[str, float] = CAUSAL) ->
     weights = np.array([causal.get(name, 0.0) for name in TAKEN_UP])
     chance = 1 / (1 + np.exp(3.6 - 0.9 * zeal - used @ weights))
     y = (rng.random(len(who)) < chance).astype(float)
-    columns = {f"event_{name}_90d": 3.0 * used[:, i] for i, name in enumerate(TAKEN_UP)}
+    seen = np.where(used, age[:, None] - since[who], np.nan)
+    columns = {c.column: seen[:, TAKEN_UP.index(c.name)] for c in candidates(SETTINGS)
+               if c.name in TAKEN_UP}  # fmt: skip
     busy = rng.poisson(np.exp(3.5 + 0.8 * zeal)).astype(float)
     days = rng.binomial(28, 1 / (1 + np.exp(1 - zeal))).astype(float)
     shown = rng.poisson(0.1 * (1 + busy)).astype(float)
@@ -102,7 +104,8 @@ def test_chance_is_not_called_golden() -> None:
 
 def test_what_cannot_be_told_apart_from_use_is_not_told(world: Landmarks) -> None:
     """A feature that whoever uses the product has used gets a reason and no adjusted effect."""
-    rows = world.rows.assign(event_search_used_90d=world.rows["events_28d"] // 16)
+    busy = world.rows["events_28d"]
+    rows = world.rows.assign(seen_first_search_used=np.where(busy > 16, 5.0, np.nan))
     table = golden(landmarks("pql", rows, world.y), SETTINGS)
     (search_used,) = (row for row in table.rows if row.name == "search_used")
     assert search_used.adjusted is None
@@ -270,7 +273,8 @@ def test_a_term_counts_by_what_was_known_before_its_end() -> None:
 
 def test_signals_beyond_use_are_told_from_those_that_are_use(world: Landmarks) -> None:
     """Use goes with buying; an unneeded feature no longer does among the equally active."""
-    counts = {f"event_{n}_28d": world.rows[f"event_{n}_90d"] for n in TAKEN_UP}
+    seen = {c.name: world.rows[c.column] for c in candidates(SETTINGS) if c.name in TAKEN_UP}
+    counts = {f"event_{name}_28d": days.notna() * 3.0 for name, days in seen.items()}
     told = associations(landmarks("pql", world.rows.assign(**counts), world.y), SETTINGS)
     found = {a.signal: a for a in told}
     assert found["active_days"].discovery
@@ -302,27 +306,34 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Insights:
 @pytest.mark.slow
 @pytest.mark.parametrize("outcome", list(GOLDEN))
 def test_the_simulators_golden_features_are_found(company: Insights, outcome: str) -> None:
-    """The planted features head the list, clearly beyond all that were not; chance finds none."""
+    """The planted features are found, symptoms besides at most, clearly beyond all others."""
     (table,) = (part.golden for part in company.outcomes if part.outcome == outcome)
     assert table is not None
-    assert {row.name for row in table.rows if row.discovery} == set(GOLDEN[outcome])
-    size = {row.name: abs(np.log(row.adjusted.value)) for row in table.rows if row.adjusted}
-    weakest = min(size.pop(name) for name in GOLDEN[outcome])
-    assert weakest > 1.5 * max(size.values())
+    planted, symptoms = set(GOLDEN[outcome]), set(SYMPTOMS[outcome])
+    found = {row.name for row in table.rows if row.discovery}
+    assert planted <= found <= planted | symptoms
+    size = {row.name: np.log(row.adjusted.value) for row in table.rows if row.adjusted}
+    assert all(size[name] * sign > 0 for name, sign in GOLDEN[outcome].items())
+    others = [abs(size[name]) for name in size if name not in planted | symptoms]
+    assert min(abs(size[name]) for name in planted) > 1.5 * max(others)
     assert table.shuffled is not None
     assert table.shuffled.passed, table.shuffled
 
 
 @pytest.mark.slow
 def test_the_simulators_sequence_is_found(company: Insights) -> None:
-    """The planted steps within the planted days stand in a rule that later sign-ups confirm."""
+    """Later sign-ups confirm rules that hold a planted step within about the planted days.
+
+    Nearly everybody makes a report in nine days: of the planted two, the other step tells.
+    """
     assert company.paths is not None
     assert company.paths.patterns is not None
-    told = {SEQUENCES["pql"].events: SEQUENCES["pql"].within_days}
+    planted = SEQUENCES["pql"]
     asked = {step.name: step.event for step in steps(SETTINGS)}
     found = [
-        {asked[name] for name in rule.steps} >= set(events) and abs(rule.within_days - days) <= 5
-        for rule in company.paths.patterns.rules if rule.confirmed
-        for events, days in told.items()
-    ]  # fmt: skip
-    assert any(found)
+        rule.within_days - planted.within_days
+        for rule in company.paths.patterns.rules
+        if rule.confirmed and {asked[name] for name in rule.steps} & set(planted.events)
+    ]
+    assert min(map(abs, found)) <= 2
+    assert company.paths.rules

@@ -171,7 +171,8 @@ def test_steps_out_of_order_say_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["simulate", "ingest", "build", "train", "insights", "promote",
-                                  "score", "serve", "demo"])  # fmt: skip
+                                  "compare", "rollback", "dataset", "score", "serve",
+                                  "demo"])  # fmt: skip
 def test_every_verb_explains_itself(verb: str) -> None:
     """`--help` says what the verb does and where its files go."""
     said = goldpan(verb, "--help")

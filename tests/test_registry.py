@@ -13,10 +13,10 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError, RefusedError
 from features.workspace import Workspace, publish_text
-from training import bundle
-from training.calibrate import contributions
-from training.promotion import promote
-from training.tracking import connect, quietly
+from training.fitting.calibrate import contributions
+from training.promoting.promotion import promote
+from training.records import bundle
+from training.records.tracking import connect, quietly
 from training.train import learn_all
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}
@@ -67,10 +67,12 @@ def test_the_newest_version_that_failed_the_gate_is_refused_with_reasons(workspa
 
 
 def test_promotion_writes_a_whole_bundle_and_moves_pointer_and_alias(workspace):
-    """The four files, their digests, the pointer and the alias agree."""
+    """The files, their digests, the pointer and the alias agree."""
     done = promote(workspace, SETTINGS, "churn", "1")
     names = {p.name for p in done.folder.iterdir()}
-    assert names == {"model.txt", "schema.json", "card.json", "manifest.json"}
+    assert names - {"when.txt", "when.json"} == {
+        "model.txt", "schema.json", "card.json", "manifest.json",
+    }  # fmt: skip
     assert bundle.whole(done.folder)
     assert bundle.current(workspace, "churn") == champion(workspace) == "1"
     card = json.loads((done.folder / "card.json").read_text())

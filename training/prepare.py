@@ -12,7 +12,8 @@ from features.settings import Settings
 from features.table import read_features
 from features.workspace import Workspace
 from training.dataset import Dataset, assemble
-from training.hazard import Watch
+from training.fitting import few
+from training.fitting.hazard import Watch
 from training.labels import label, waits
 from training.observations import PAIR, History, schedule
 from training.outcomes import OUTCOMES, Outcome, eligible, in_words
@@ -66,11 +67,13 @@ def prepare(
     labels = found["label"].reindex(every.index)
     whole = assemble(every.copy().assign(label=labels), features.features, name, learn)
     known = labels.notna().to_numpy()
+    data = whole if known.all() else whole.take(known)
+    few.check(data, parts, name)
     seen = (np.datetime64(history.until) - whole.as_of).astype(np.float64)
     return Task(
         outcome=OUTCOMES[name],
         timing=timing,
-        data=whole if known.all() else whole.take(known),
+        data=data,
         split=parts,
         rows=found[PAIR],
         watch=Watch(whole, waits(every, history.changes, OUTCOMES[name]), seen),

@@ -16,24 +16,25 @@ from features.settings import Outcome as Timing
 from features.settings import Settings, Training
 from features.table import check_current
 from features.workspace import Workspace
-from training import registry
-from training.assess import assess
-from training.backtest import backtest, shortfall
-from training.dataset import Floats, leaks
 from training.evaluate import Figure
-from training.fit import fit
-from training.gate import Verdict
-from training.hazard import When, follow
-from training.horizons import Horizon, described, horizons
-from training.horizons import metrics as horizon_metrics
-from training.leavings import leavings
-from training.models import baselines
+from training.fitting.backtest import backtest, shortfall
+from training.fitting.calibrate import margins
+from training.fitting.fit import Fitted, fit
+from training.fitting.hazard import When, follow
+from training.fitting.horizons import Horizon, described, horizons
+from training.fitting.horizons import metrics as horizon_metrics
+from training.fitting.models import baselines
+from training.fitting.tune import Tuned, tune
+from training.judging.assess import assess
+from training.judging.gate import Verdict
+from training.leaks import Rebuild, alarms, rebuilding
 from training.observations import History, read_history
 from training.outcomes import chosen
 from training.prepare import Task, feature_table, prepare
-from training.registry import Record
-from training.tracking import check_answers
-from training.tune import Tuned, tune
+from training.records import registry
+from training.records.leavings import leavings
+from training.records.registry import Record
+from training.records.tracking import check_answers
 
 STEPS = ("tuning", "fitting", "following", "testing back", "judging", "registering")
 Refusal = Callable[[str, RefusedError], None]
@@ -77,9 +78,9 @@ def train(
     check_current(workspace, settings)
     check_answers(workspace)
     history = read_history(workspace, settings, as_of)
-    return learn_all(
-        workspace, settings, timings, table, history, progress, refused, tune_minutes=tune_minutes
-    )
+    rebuild = rebuilding(workspace, settings)
+    return learn_all(workspace, settings, timings, table, history, progress, refused,
+                     tune_minutes=tune_minutes, rebuild=rebuild)  # fmt: skip
 
 
 def learn_all(
@@ -92,8 +93,12 @@ def learn_all(
     refused: Refusal | None = None,
     *,
     tune_minutes: float = 0.0,
+    rebuild: Rebuild | None = None,
 ) -> list[TrainResult]:
-    """The job from a feature table and a history in memory."""
+    """The job from a feature table and a history in memory.
+
+    `rebuild`: makes suspects again a week earlier, where the grid has no such rows.
+    """
     features = catalogue(settings)
     progress(0, 0, "labelling")
     tasks = []
@@ -111,7 +116,8 @@ def learn_all(
         def at(step: int, name: str = task.outcome.name, before: int = number) -> None:
             progress(before * len(STEPS) + step, total, f"{name}: {STEPS[step]}")
 
-        results.append(learn(workspace, settings, features, task, at, tune_minutes / len(tasks)))
+        share = tune_minutes / len(tasks)
+        results.append(learn(workspace, settings, features, task, at, share, rebuild))
     progress(total, total, "trained")
     return results
 
@@ -123,6 +129,7 @@ def learn(
     task: Task,
     at: Callable[[int], None],
     tune_minutes: float = 0.0,
+    rebuild: Rebuild | None = None,
 ) -> TrainResult:
     """Tune, fit, follow, test back, judge, register: one outcome."""
     data, parts, training = task.data, task.split, settings.training
@@ -135,10 +142,11 @@ def learn(
     at(3)
     cut_offs = backtest(data, task.outcome, parts, settings, tuned.changed)
     at(4)
-    suspects = leaks(data.take(parts.learn), {task.outcome.name, task.outcome.kind})
+    words = {task.outcome.name, task.outcome.kind}
+    suspects = alarms(data, parts.learn, task.rows, words, rebuild)
     rivals = baselines(data, task.outcome, training)
     assessment = assess(data, parts, fitted, rivals, suspects, settings, cut_offs)
-    timed = told(when, task, assessment.margins["model"], training)
+    timed = told(when, task, fitted, training)
     at(5)
     made = leavings(workspace, settings, features, task, fitted, assessment)
     made = completed(made, tuned, when, timed, shortfall(data, parts))
@@ -147,16 +155,14 @@ def learn(
                        assessment.baselines, made.card)  # fmt: skip
 
 
-def told(when: When | None, task: Task, direct: Floats, training: Training) -> tuple[Horizon, ...]:
+def told(when: When | None, task: Task, fitted: Fitted, training: Training) -> tuple[Horizon, ...]:
     """Each horizon's figures on the test rows; none without a model of when."""
     if when is None:
         return ()
-    first = task.data.as_of[task.split.test].min()
-    late = task.watch.data.as_of >= first
-    # Rows whose outcome came in the lead have no score of the direct model: only labelled ones.
-    late &= ~np.isnan(task.watch.data.y)
-    watch = task.watch.take(late)
-    seen = np.isin(watch.data.account, np.unique(task.data.account[task.split.fit]))
+    data, parts = task.data, task.split
+    watch = task.watch.take(task.watch.data.as_of >= data.as_of[parts.test].min())
+    direct = margins(fitted.booster, watch.data.X, training.threads)
+    seen = np.isin(watch.data.account, np.unique(data.account[parts.fit]))
     return horizons(when, watch, direct, training, seen)
 
 

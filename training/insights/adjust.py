@@ -11,15 +11,18 @@ from training.insights.landmarks import Landmarks, columns_present
 
 USE = ("events_28d", "events_90d", "active_days_28d", "active_days_90d")
 MORE_USE = ("active_days_7d", "active_users_28d", "minutes_28d", "users_joined",
-            "champion_days_quiet", "cbi", "pricing_interest_28d", "limit_hits_28d")  # fmt: skip
-COMPANY = ("employees", "seats", "tenure_days")
+            "champion_days_quiet", "cbi", "pricing_interest_28d", "limit_hits_28d",
+            "events_prev_28d", "sessions_28d", "sessions_90d", "days_since_use", "users_lost_28d",
+            "top_user_share_28d", "tickets_28d", "tickets_90d", "tickets_open",
+            "failed_payments_90d", "administration_28d")  # fmt: skip
+COMPANY = ("employees", "seats", "tenure_days", "price_per_seat", "discount")
 WORDS = ("plan", "industry", "channel")
 AGES = (7, 14, 21, 35, 60, 90, 180, 365)
 FEWEST_ACCOUNTS = 30
 PENALTY = 1.0
 ALIKE_ROWS = 100
 READ = (*USE, *MORE_USE, *COMPANY, "industry", "channel", "in_trial", "billing_months",
-        "days_to_renewal", "sessions_90d")  # fmt: skip
+        "days_to_renewal", "events_slope_12w")  # fmt: skip
 """The features that adjustment reads, where the settings have them."""
 NEAR_RENEWAL_DAYS = 90
 
@@ -59,6 +62,8 @@ def _use(rows: pd.DataFrame) -> pd.DataFrame:
         for part in (0.25, 0.5, 0.75):
             made[f"{name} {part}"] = np.maximum(value - np.quantile(value, part), 0)
     made |= {name: logs(rows[name]) for name in columns_present(rows, MORE_USE)}
+    if "events_slope_12w" in rows:
+        made["slope"] = rows["events_slope_12w"].fillna(0).clip(-1, 1).to_numpy(dtype=float)
     return pd.DataFrame(made, index=rows.index)
 
 

@@ -4,21 +4,26 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from features.algebra import EventCount, Window
-from features.catalog import catalogue
 from features.settings import Milestone, Settings
 from training.insights.effects import Floats
-from training.insights.landmarks import Landmarks
+from training.insights.landmarks import Landmarks, landmarks
 
-SEEN_DAYS = 90
 CONTROL = "many in-product messages shown"
-SHOWN, SESSIONS = f"notifications_shown_{SEEN_DAYS}d", f"sessions_{SEEN_DAYS}d"
+SHOWN, SESSIONS = "notifications_shown_90d", "sessions_90d"
+SETTLED_DAYS = 28
+"""Customers' use counts from so long before their day: what they do when they are about to leave
+or to buy more is a symptom."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing an account may have done by a day, and the feature of the table that tells."""
+    """One thing that an account may have done by a day.
+
+    `column` of the rows says how many days before that day it was first seen (missing: never);
+    `event` is set where a plan may leave it out.
+    """
 
     name: str
     label: str
@@ -28,62 +33,81 @@ class Candidate:
     control: bool = False
 
 
+def steps(settings: Settings) -> list[Milestone]:
+    """The steps that insights look at: declared milestones, then the first use of each feature.
+
+    An event without a milestone gets one named `first_<event>`; an event whose first use is a
+    declared milestone is not named twice.
+    """
+    declared = list(settings.milestones)
+    first = {m.event for m in declared if m.count == 1}
+    taken = {m.name for m in declared}
+    for event in sorted({*_offered(settings), *settings.events.invitations}):
+        name = "first_" + re.sub(r"[^a-z0-9_]+", "_", event.lower())
+        if event not in first and name not in taken:
+            declared.append(Milestone(name=name, event=event))
+            taken.add(name)
+    return declared
+
+
 def candidates(settings: Settings) -> list[Candidate]:
-    """The product's features and core use cases, milestones beyond them, and a negative control.
+    """Features, core use cases and milestones beyond them, and a negative control.
 
     The control is what is shown *to* accounts: none of their doing, so that it can cause little.
     """
-    counted = _counts(settings)
     core = set(settings.events.core_use_cases)
-    found = [
-        Candidate(event, words(event), "core use case" if event in core else "feature", name, event)
-        for event, name in sorted(counted.items())
-    ]
-    found += [
-        Candidate(m.name, words(m.name), "milestone", f"days_to_{m.name}")
-        for m in settings.milestones
-        if m.count > 1 or m.event not in counted
-    ]
+    found = []
+    for step in steps(settings):
+        is_use = step.count == 1 and step.event in _offered(settings)
+        kind = "core use case" if step.event in core else "feature" if is_use else "milestone"
+        name = step.event if is_use else step.name
+        kind = kind if is_use else "milestone"
+        event = step.event if is_use else None
+        found.append(Candidate(name, words(name), kind, f"seen_{step.name}", event))
     if settings.events.notifications_shown:
         found.append(Candidate(CONTROL, CONTROL, "control", SHOWN, control=True))
     return found
 
 
-def _counts(settings: Settings) -> dict[str, str]:
-    """Event → the feature that counts it over 90 days."""
-    return {
-        f.expression.event: f.name
-        for f in catalogue(settings).features
-        if isinstance(f.expression, EventCount) and f.expression.window == Window(SEEN_DAYS)
-    }
+def _offered(settings: Settings) -> set[str]:
+    return {*settings.events.features, *settings.events.core_use_cases}
+
+
+def with_steps(found: Landmarks, spans: pd.DataFrame, names: list[str]) -> Landmarks:
+    """The rows with `seen_<step>`: how many days before their day it was first seen as known then.
+
+    `spans` as `features.lifecycle.adoption.adopted` gives them.
+    """
+    day = found.rows["as_of"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    keys = pd.DataFrame({"account_id": found.rows["account_id"], "as_of_day": day})
+    both = keys.reset_index(names="row").merge(spans, on="account_id")
+    known = both[(both["day"] <= both["as_of_day"]) & (both["as_of_day"] < both["until"])]
+    first = known.groupby(["row", "milestone"])["day"].min().unstack()
+    first = first.reindex(index=keys.index, columns=names)
+    since = first.rsub(day, axis=0).astype(float).add_prefix("seen_")
+    return landmarks(found.name, pd.concat([found.rows, since], axis=1), found.y)
 
 
 def exposure(candidate: Candidate, found: Landmarks, settings: Settings) -> Floats:
-    """1 for the rows that had used it by their day, else 0.
+    """1 for the rows that had used it, else 0.
 
-    An event counts if it happened in the 90 days before and the plan of the day includes it, a
-    milestone if it was ever reached; the control, if it happened more often per session than for
-    half of all.
+    Prospects: by their day. Customers: 28 days before it or earlier, and the plan of the day
+    includes it. The control: more messages shown per session than to half of all.
     """
     values = found.rows[candidate.column]
     if candidate.control:
         paced = values / found.rows[SESSIONS].clip(lower=1)
-        return np.asarray((paced > paced.median()).to_numpy(dtype=float))
-    if candidate.event is None:
-        return np.asarray(values.notna().to_numpy(dtype=float))
-    used = (values > 0).to_numpy(dtype=float)
-    return np.asarray(used * _included(candidate.event, found, settings))
-
-
-def _included(event: str, found: Landmarks, settings: Settings) -> Floats:
-    """1 where the plan includes the feature, or nothing is known of what it includes.
-
-    Prospects are taken as they are: a trial is not told by its plan.
-    """
+        return np.where(paced > paced.median(), 1.0, 0.0)
     if (found.rows["population"] == "prospect").all():
-        return np.ones(len(found.rows))
+        return np.where(values.notna(), 1.0, 0.0)
+    used = (values >= SETTLED_DAYS) & _included(candidate.event, found, settings)
+    return np.where(used, 1.0, 0.0)
+
+
+def _included(event: str | None, found: Landmarks, settings: Settings) -> "pd.Series[bool]":
+    """Whether the plan includes the feature, or nothing is known of what it includes."""
     without = {plan for plan, names in settings.plans.features.items() if event not in names}
-    return np.asarray((~found.rows["plan"].isin(without)).to_numpy(dtype=float))
+    return ~found.rows["plan"].isin(without if event else ())
 
 
 def words(name: str) -> str:
@@ -93,21 +117,3 @@ def words(name: str) -> str:
     'report shared'
     """
     return re.sub(r"[\W_]+", " ", name).strip()
-
-
-def steps(settings: Settings) -> list[Milestone]:
-    """The steps that rules are made of: declared milestones, then the first use of each feature.
-
-    An event without a milestone gets one named `first_<event>`; an event whose first use is a
-    declared milestone is not named twice.
-    """
-    declared = list(settings.milestones)
-    first = {m.event for m in declared if m.count == 1}
-    taken = {m.name for m in declared}
-    for event in sorted({*settings.events.features, *settings.events.core_use_cases,
-                         *settings.events.invitations}):  # fmt: skip
-        name = "first_" + re.sub(r"[^a-z0-9_]+", "_", event.lower())
-        if event not in first and name not in taken:
-            declared.append(Milestone(name=name, event=event))
-            taken.add(name)
-    return declared

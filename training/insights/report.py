@@ -18,7 +18,7 @@ from features.settings import Settings
 from features.table import check_current, read_features
 from features.workspace import Workspace, publish_json, publish_text
 from training.insights import adjust, frequency, signals
-from training.insights.candidates import SESSIONS, candidates, steps
+from training.insights.candidates import SESSIONS, SHOWN, steps, with_steps
 from training.insights.frequency import Frequency, frequencies
 from training.insights.golden import GoldenTable, golden
 from training.insights.landmarks import Landmarks, of_outcome, of_renewals
@@ -71,7 +71,7 @@ class OfRenewal:
 
 @dataclass(frozen=True)
 class OfPaths:
-    """Sequences that go with buying, and each as a rule for the settings."""
+    """Sequences that go with buying, and each confirmed one as a rule for the settings."""
 
     patterns: Patterns | None = None
     rules: tuple[str, ...] = ()
@@ -112,14 +112,15 @@ def insights(
     check_current(workspace, settings)
     progress(0, 0, "reading")
     table, history = _table(workspace, settings), read_history(workspace, settings)
+    spans = adopted(workspace, settings, steps(settings))
     parts = tuple(
-        _of_outcome(name, timing, table, history, settings, shuffles, progress)
+        _of_outcome(name, timing, table, history, spans, settings, shuffles, progress)
         for name, timing in timings.items()
     )
     paths = renewal = None
     if "pql" in timings:
         progress(0, 0, "pql: sequences")
-        paths = _paths(workspace, settings, timings["pql"], history)
+        paths = _paths(settings, timings["pql"], history, spans)
     if "churn" in timings:
         progress(0, 0, "renewal")
         renewal = _renewal(table, history, settings)
@@ -131,8 +132,7 @@ def insights(
 def columns_read(settings: Settings) -> list[str]:
     """The features that insights read, of those that the settings have."""
     declared = set(catalogue(settings).names)
-    wanted = [*adjust.READ, *frequency.READ, SESSIONS, *signals.columns(settings),
-              *(c.column for c in candidates(settings))]  # fmt: skip
+    wanted = [*adjust.READ, *frequency.READ, SESSIONS, SHOWN, *signals.columns(settings)]
     return [name for name in dict.fromkeys(wanted) if name in declared]
 
 
@@ -146,15 +146,17 @@ def _of_outcome(
     timing: Timing,
     table: pd.DataFrame,
     history: History,
+    spans: pd.DataFrame,
     settings: Settings,
     shuffles: int,
     progress: Progress,
 ) -> OfOutcome:
     progress(0, shuffles, f"{name}: golden features")
     try:
-        found = of_outcome(name, timing, table, history, settings)
+        bare = of_outcome(name, timing, table, history, settings)
     except RefusedError as error:
         return OfOutcome(name, timing.horizon_days, refused=str(error))
+    found = with_steps(bare, spans, [step.name for step in steps(settings)])
     telling = golden(
         found,
         settings,
@@ -176,15 +178,16 @@ def _renewal(table: pd.DataFrame, history: History, settings: Settings) -> OfRen
     return OfRenewal(looked(found), float(found.y.mean()), told, frequencies(found))
 
 
-def _paths(workspace: Workspace, settings: Settings, timing: Timing, history: History) -> OfPaths:
+def _paths(settings: Settings, timing: Timing, history: History, spans: pd.DataFrame) -> OfPaths:
     asked = steps(settings)
-    spans = adopted(workspace, settings, asked)
     people = sign_ups(history, spans, [m.name for m in asked])
     try:
         found = search(people, timing.horizon_days, (history.until - EPOCH).days)
     except RefusedError as error:
         return OfPaths(refused=str(error))
-    texts = (toml(p, asked, settings, settings.company.simulated) for p in found.rules)
+    texts = (
+        toml(p, asked, settings, settings.company.simulated) for p in found.rules if p.confirmed
+    )
     return OfPaths(found, tuple(texts))
 
 

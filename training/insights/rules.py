@@ -6,7 +6,7 @@ days are over, if it has not bought before: whoever bought on the way counts on 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -22,7 +22,7 @@ from training.observations import History
 Mask = NDArray[np.bool_]
 WITHIN = (2, 3, 5, 7, 9, 14, 21, 30)
 LARGEST = 3
-OFFERED = 5
+OFFERED = 2  # of each number of steps
 LEARN_SHARE = 0.6
 FEWEST_ACCOUNTS = 30
 FEWEST_OUTCOMES = 20
@@ -214,16 +214,17 @@ def _choice(early: SignUps, horizon: int, places: tuple[int, ...], k: int) -> Ch
 
 
 def _distinct(found: list[Choice], early: SignUps) -> list[Choice]:
-    """Those of the largest sure lift, one for each set of steps; each step must be worth it."""
+    """Two of each number of steps, of the largest sure lift; each step must be worth it."""
     best: dict[tuple[int, ...], Choice] = {}
     for choice in sorted(found, key=lambda c: -c.sure):
         best.setdefault(choice.places, choice)
     kept: list[Choice] = []
     for choice in best.values():
         apart = all(_overlap(choice, other, early) < ALIKE for other in kept)
-        if choice.sure > 1 and apart and _worth(choice, best):
+        full = sum(len(other.places) == len(choice.places) for other in kept) >= OFFERED
+        if choice.sure > 1 and apart and not full and _worth(choice, best):
             kept.append(choice)
-    return kept[:OFFERED]
+    return kept
 
 
 def _worth(choice: Choice, best: dict[tuple[int, ...], Choice]) -> bool:
@@ -273,13 +274,15 @@ def _usual_order(days: Floats) -> tuple[int, ...]:
 
 
 def _holm(judged: list[Pattern]) -> tuple[Pattern, ...]:
+    """The rules with their verdicts, all taken together; the confirmed first, by sure lift."""
     if not judged:
         return ()
     sure = multipletests([pattern.p for pattern in judged], alpha=LEVEL, method="holm")[0]
-    return tuple(
-        Pattern(**{**pattern.__dict__, "confirmed": bool(ok and pattern.later.lift.low > 1)})
+    told = (
+        replace(pattern, confirmed=bool(ok and pattern.later.lift.low > 1))
         for pattern, ok in zip(judged, sure, strict=True)
     )
+    return tuple(sorted(told, key=lambda p: (not p.confirmed, -p.later.lift.low)))
 
 
 def _date(day: float) -> str:
