@@ -15,7 +15,7 @@ from features.simulate.state import GROWING, State, began_well, usable
 from features.simulate.traits import Traits
 from features.simulate.truth import SEQUENCES, planted
 
-CONVERT, UPGRADE, CHURN = -8.1, -11.4, -10.9
+CONVERT, UPGRADE, CHURN = -8.1, -11.4, -11.0
 RENEWAL_WINDOW = 60
 FLOOR = 3e-5  # some leave for reasons that nobody can know
 
@@ -74,7 +74,7 @@ def churn(state: State, traits: Traits, contracts: Contracts, weather: Weather) 
     tenure = state.day - contracts.paid_since
     log_odds = CHURN + weather.appetite[2] + weather.rival
     log_odds += 4 * (weather.price / contracts.price - 1) * np.maximum(traits.thrift, 0)
-    log_odds += 3.2 * np.clip(state.fall - 0.3, 0, 1.2) - 1.1 * np.clip(state.mood, -2, 1)
+    log_odds += 2.8 * np.clip(state.fall - 0.3, 0, 1.2) - 1.0 * np.clip(state.mood, -2, 1)
     log_odds += 2.5 * _loss(state) * np.where(state.users < 4, 1.2, 0.8)
     log_odds += 0.4 * traits.frailty + 0.8 * np.clip(state.intent, -1, 2.0) - 0.5 * traits.fit
     log_odds += 0.7 * np.exp(-np.maximum(tenure, 0) / 50)
