@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from features import build as building
 from features import lake
 from features.catalog import catalogue
+from features.compute import block
 from features.read_settings import parse_settings
 from features.sources.ingest import ingest
 from features.workspace import Workspace
@@ -95,6 +97,21 @@ def test_few_observations_stand_among_all_their_peers() -> None:
     one = shared()
     few = one.points[::7]
     assert_same(built(one.whole, one.settings, few), {point: one.found[point] for point in few})
+
+
+def test_how_a_build_is_cut_changes_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of few days and chunks of few accounts give what one piece gives.
+
+    On some days everybody is observed, on others few are, and only ranked.
+    """
+    one = shared()
+    points = [p for p in one.points if p[1] == one.days[-1]]
+    points += [p for p in one.points if p[1] in one.days[:2]][::9]
+    monkeypatch.setattr(building, "BLOCK_POINTS", 60)
+    monkeypatch.setattr(block, "CHUNK_POINTS", 70)
+    monkeypatch.setattr(block, "CHUNK_RANKED", 90)
+    cells = built(one.whole, one.settings, points)
+    assert_same(cells, {point: one.found[point] for point in points})
 
 
 BUILD = """
