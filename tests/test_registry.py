@@ -67,10 +67,17 @@ def test_the_newest_version_that_failed_the_gate_is_refused_with_reasons(workspa
 
 
 def test_promotion_writes_a_whole_bundle_and_moves_pointer_and_alias(workspace):
-    """The four files, their digests, the pointer and the alias agree."""
+    """The files, their digests, the pointer and the alias agree."""
     done = promote(workspace, SETTINGS, "churn", "1")
     names = {p.name for p in done.folder.iterdir()}
-    assert names == {"model.txt", "schema.json", "card.json", "manifest.json"}
+    assert names == {
+        "model.txt",
+        "schema.json",
+        "card.json",
+        "manifest.json",
+        "when.txt",
+        "when.json",
+    }
     assert bundle.whole(done.folder)
     assert bundle.current(workspace, "churn") == champion(workspace) == "1"
     card = json.loads((done.folder / "card.json").read_text())
