@@ -5,7 +5,7 @@ READY := .venv/ready
 # A process for each core, each with one thread: two thread pools on two cores would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: install install-spark demo serve test test-long check format docs lock clean
+.PHONY: install install-spark demo serve test test-long check format docs notebooks lock clean
 
 demo: install  ## simulate a company, learn from it, score it, serve it
 	$(RUN)/goldpan demo $(ARGS)
@@ -46,6 +46,17 @@ format: install
 
 docs: install  ## write the page of all features again
 	$(BIN)/python -m features.described > docs/features.md
+
+# Markdown and PNG: what a code host shows. Tables as text: it would print the styles of HTML ones.
+RENDER := $(BIN)/python -m nbconvert --execute --to markdown --log-level WARN \
+	--NbConvertBase.display_data_priority="['image/png', 'text/markdown', 'text/plain']"
+
+notebooks: install  ## run the notebooks on the workspace of `make demo`, write docs/notebooks/ again
+	rm -rf docs/.notebooks
+	GOLDPAN_WORKSPACE=$(abspath $(or $(GOLDPAN_WORKSPACE),workspace)) OMP_NUM_THREADS=2 \
+		$(RENDER) --output-dir docs/.notebooks notebooks/*.ipynb
+	rm -rf docs/notebooks
+	mv docs/.notebooks docs/notebooks
 
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet

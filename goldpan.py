@@ -13,6 +13,7 @@ from features.errors import GoldpanError, InputError, RefusedError, from_outside
 from features.read_settings import load_settings
 from features.settings import OUTCOMES, Settings
 from features.workspace import Workspace
+from terminal_simulate import WithFaults
 
 WORKSPACE = click.option(
     "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path("workspace"),
@@ -90,18 +91,48 @@ def opened(workspace: Path, settings_file: Path) -> tuple[Workspace, Settings]:
     return Workspace(workspace), settings
 
 
-@verb
+@main.command(cls=WithFaults)
+@WORKSPACE
+@SETTINGS
 @company
-def simulate(workspace: Path, settings_file: Path, accounts: int, days: int, seed: int) -> None:
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME",
+    help="Spoil what is written, as listed below; may be given again for another.",
+)
+@click.option("--oracle", is_flag=True, help="Write WORKSPACE/oracle.parquet too: minutes more.")
+def simulate(
+    workspace: Path,
+    settings_file: Path,
+    accounts: int,
+    days: int,
+    seed: int,
+    faults: tuple[str, ...] = (),
+    oracle: bool = False,
+) -> None:
     """Make up a SaaS company to try things on.
 
     Its behaviour drives who buys, upgrades and leaves, with noise. Writes Parquet files to
-    WORKSPACE/raw; the same seed gives the same company.
+    WORKSPACE/raw; the same seed gives the same company, whatever faults spoil what is known of it.
+
+    The oracle tells the true probability of every outcome of the settings, for every account on
+    every 28th day: what no model can know better. No other verb reads it.
     """
     from features.simulate.world import simulate as run
 
+    place = Workspace(workspace)
     with terminal.step("Simulating") as progress:
-        run(Workspace(workspace), accounts=accounts, days=days, seed=seed, progress=progress)
+        run(place, accounts=accounts, days=days, seed=seed, faults=faults, progress=progress)
+    if oracle:
+        from features.simulate.oracle import publish_oracle
+
+        declared = load_settings(settings_file).outcomes.declared()
+        with terminal.step("Rolling out futures") as progress:
+            publish_oracle(
+                place, declared, accounts=accounts, days=days, seed=seed, progress=progress
+            )
 
 
 @verb
@@ -239,9 +270,42 @@ def _trained(
                       tune_minutes=tune, as_of=as_of)  # fmt: skip
     for result in results:
         terminal.model(result.card, result.verdict.conditions, result.version)
+        terminal.OUT.print(f"  [dim]run {result.run_id}[/dim]")
     for error in refused.values():
         terminal.failure(error)
     return not refused and all(result.verdict.passed for result in results)
+
+
+@verb
+@click.argument("outcomes", nargs=-1, type=click.Choice(OUTCOMES))
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of tables.")
+@click.option("--write", "keep", is_flag=True, help="Write them to WORKSPACE/insights too.")
+def insights(
+    workspace: Path, settings_file: Path, outcomes: tuple[str, ...], as_json: bool, keep: bool
+) -> None:
+    """Tell what goes with buying, upgrading, renewing and leaving.
+
+    Golden features raw and adjusted, sequences as editable PQL rules, signals, frequencies of use;
+    for OUTCOMES, or all that the settings declare.
+    With intervals, false discovery control and a trial against chance. Association, never cause.
+    Exits 3 where there is too little to say anything.
+    """
+    from training.insights import insights as run
+    from training.insights import write
+
+    place, settings = Workspace(workspace), load_settings(settings_file)
+    if as_json:
+        found = run(place, settings, outcomes or None)
+        click.echo(json.dumps(found.plain(), indent=2, allow_nan=False))
+    else:
+        import terminal_insights
+
+        opened(workspace, settings_file)
+        with terminal.step("Looking for insights") as progress:
+            found = run(place, settings, outcomes or None, progress=progress)
+        terminal_insights.insights(found)
+    for path in write(place, found) if keep else ():
+        click.echo(f"wrote {path}", err=as_json)
 
 
 @verb

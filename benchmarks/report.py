@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.measure import THREADS, Measured
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "pyarrow", "deltalake")
 COLUMNS = ("events", "step", "CPU s", "wall s", "peak MB", "× scan", "pandas ÷ it",
            "tuned ÷ it", "rows/s")  # fmt: skip
 WHOLE, SCAN, PLAIN, TUNED = "whole job", "scan, 4 columns", "pandas, plain *", "pandas, tuned *"
@@ -70,23 +72,24 @@ def notes(runs: list[Run]) -> str:
     )
 
 
-def machine() -> str:
-    """The machine and the versions, without its name."""
-    names = ("duckdb", "ibis-framework", "pandas", "numpy", "pyarrow", "deltalake")
+def machine(names: Sequence[str] = PACKAGES, threads: int = THREADS) -> str:
+    """The machine and the packages' versions, without its name."""
+    at_once = f"{threads} thread" + "s" * (threads > 1)
     packages = ", ".join(f"{name} {version(name)}" for name in names)
     return (
         f"{dt.datetime.now(dt.UTC):%Y-%m-%d}. {_processor()}, {os.cpu_count()} cores, "
-        f"{_memory_gigabytes():.0f} GB; {THREADS} threads. {platform.system()}, "
+        f"{_memory_gigabytes():.0f} GB; {at_once}. {platform.system()}, "
         f"Python {platform.python_version()}, {packages}."
     )
 
 
-def write(text: str) -> None:
-    """Put `text` between the marks of `benchmarks/README.md`."""
+def write(text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
+    """Put `text` between these marks of `benchmarks/README.md`."""
+    begin, end = marks
     held = README.read_text(encoding="utf-8")
-    before, _, rest = held.partition(BEGIN)
-    after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    before, _, rest = held.partition(begin)
+    after = rest.partition(end)[2]
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _line(run: Run, name: str, step: Measured) -> str:

@@ -13,8 +13,12 @@ NEVER = 2**62
 
 
 def microseconds(time: Any) -> Any:
-    """A timestamp of a table as an int64 instant; cut first, for engines that round."""
-    return time.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + time.microsecond()
+    """A timestamp of a table as an int64 instant; cut first, for engines that round.
+
+    Without its time zone (UTC, as every engine is told): with one, calendars are consulted.
+    """
+    plain = time.cast("timestamp")
+    return plain.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + plain.microsecond()
 
 
 def morning(moments: Any) -> Any:

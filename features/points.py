@@ -74,7 +74,14 @@ def with_peers(workspace: Workspace, points: pd.DataFrame) -> pd.DataFrame:
     alive = alive[(alive["first"] <= alive["as_of_day"]) & (alive["as_of_day"] < alive["end"])]
     both = alive[POINT].merge(points.assign(observed=True), on=POINT, how="left")
     both["observed"] = both["observed"].notna()
-    return both.sort_values(POINT, ignore_index=True)
+    return both
+
+
+def numbered(points: pd.DataFrame) -> pd.DataFrame:
+    """The points in order, and in `number` the account's place among them."""
+    ordered = points.sort_values(POINT, ignore_index=True)
+    number = ordered.groupby("account_id", sort=False).ngroup()
+    return ordered.assign(number=number.astype("int32"))
 
 
 def blocks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:

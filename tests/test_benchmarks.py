@@ -1,12 +1,17 @@
+import doctest
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import report
+from benchmarks import quality, quality_figures, quality_flags, quality_oracle, report
 from benchmarks.features import check_small, extrapolated, main
 from benchmarks.measure import Measured, in_child
 from benchmarks.report import Run
+from benchmarks.rivals.environment import Rival, UnavailableError
+from benchmarks.rivals.exchange import give, taken
 from benchmarks.steps import run
 
 
@@ -79,3 +84,57 @@ def test_the_table_is_written_between_the_marks(
     monkeypatch.setattr(report, "README", page)
     report.write("new")
     assert page.read_text() == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+
+
+TINY = ["--accounts", "240", "--days", "330", "--seeds", "7", "--threads", "1", "--resamples", "50",
+        "--outcomes", "pql", "--raw-outcomes", "pql", "--matrix-outcomes", "pql"]  # fmt: skip
+
+
+def test_quality_is_measured_and_judged_in_one_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every learner is judged on the same rows; whether ours is level with the best is computed."""
+    folder = tmp_path / "companies"
+    rivals = ["--rivals", "HistGradientBoosting", "--seconds", "1", "--without-featuretools"]
+    asks = ["--parts", "oracle,matrix,raw", "--oracle-dates", "2", "--futures", "8"]
+    quality.main([*TINY, *rivals, *asks, "--folder", str(folder)])
+    said = capsys.readouterr().out
+    assert "Simulated data" in said
+    losses = [
+        float(loss) for loss in re.findall(r"^\| [\w-]+ \| (0\.\d{5}) \|", said, re.MULTILINE)
+    ]
+    assert len(losses) == 5  # ours tuned, the three baselines and the rival
+    assert losses == sorted(losses)
+    level = re.search(r"better: \*\*(\w+)\*\* \(best: (\w+)", said)
+    assert level
+    assert level[1] == "yes" or level[2] != "Goldpan"
+    assert "| one row per customer: a random day | 0." in said
+    assert re.search(r"^\| pql \| 1 \| .* \| 0\.90 \| (yes|no) \|", said, re.MULTILINE)
+    assert not folder.exists()
+
+
+def test_a_rival_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+    """Neither a package that pip refuses nor a learner that fails ends the benchmark."""
+    absent = Rival("none", "none", ("no package at all",))
+    with pytest.raises(
+        UnavailableError, match="it cannot be installed: ERROR: Invalid requirement"
+    ):
+        absent.run(tmp_path, threads=1, limit=60)
+    with pytest.raises(UnavailableError, match=r"it failed: .*No module named"):
+        Rival("none", "none").run(tmp_path, threads=1, limit=60)
+
+
+def test_scores_come_back_as_log_odds(tmp_path: Path) -> None:
+    """What a rival writes is what is read, with its note; certainty becomes finite."""
+    give(tmp_path / "s.parquet", np.array([0.0, 0.5, 0.9]), {"note": "best of 3", "seconds": 1.5})
+    margin, said = taken(tmp_path / "s.parquet")
+    assert margin[1:].round(6).tolist() == [0.0, 2.197225]
+    assert -17 < margin[0] < -16
+    assert said == {"note": "best of 3", "seconds": 1.5}
+
+
+@pytest.mark.parametrize("module", [quality_figures, quality_flags, quality_oracle])
+def test_the_figures_of_quality_are_what_they_say(module: object) -> None:
+    """The shares, the standing and the verdicts are those of the examples in their docstrings."""
+    failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
+    assert (failed, tried > 0) == (0, True)

@@ -122,6 +122,23 @@ def test_each_condition_refuses_with_its_figure(found, positives, reason):
     assert reason in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("told", "agreement", "reason"),
+    [
+        ({"observed_expected": Figure(0.7, 0.6, 0.89)}, None, "observed over expected"),
+        ({"calibration_slope": Figure(1.5, 1.21, 1.8)}, None, "slope of the calibration"),
+        ({}, 0.49, "top three reasons (from 0.5): 0.49"),
+    ],
+)
+def test_probabilities_and_reasons_that_do_not_hold_are_refused(told, agreement, reason):
+    """Only when the interval lies wholly outside the band; the figure is named."""
+    verdict = judge(figures(GOOD) | told, {}, [], 100, agreement=agreement)
+    assert len(verdict.reasons) == 1
+    assert reason in verdict.reasons[0]
+    wide = {name: Figure(f.value, 0.5, 1.6) for name, f in told.items()}
+    assert judge(figures(GOOD) | wide, {}, [], 100, agreement=0.5).passed
+
+
 def test_a_column_named_like_an_outcome_raises_the_alarm(planted):
     """Whatever it separates."""
     task, _ = assessed(planted)

@@ -10,13 +10,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pyarrow.parquet as pq
 import pytest
+from nbclient import NotebookClient
 
 from features.table import read_features
 from features.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def goldpan(*arguments: str, expect: int = 0, **environment: str) -> str:
@@ -107,6 +110,40 @@ def test_the_printed_curl_works_when_pasted(made: tuple[Path, str], served: str)
     assert all(len(s["reasons"]) == 5 for s in account["scores"])
 
 
+def test_insights_are_told_with_their_doubt(made: tuple[Path, str]) -> None:
+    """Golden features, sequences and frequencies come with intervals, and never as causes."""
+    said = goldpan("insights", "--workspace", str(made[0]), "--write")
+    for word in ("Simulated data", "Association, not cause", "Against chance", "adjusted",
+                 "Sequences that go with buying", "Renewal by active days a week"):  # fmt: skip
+        assert word in said
+    written = json.loads((made[0] / "insights" / "insights.json").read_text())
+    assert written["simulated"] is True
+    assert "not cause" in written["caution"]
+    told = [part for part in written["outcomes"] if not part["refused"]]
+    assert told
+    for part in told:
+        assert part["golden"]["shuffled"]["times"] == 100
+    refused = [part["refused"] for part in written["outcomes"] if part["refused"]]
+    assert all("expected at least" in why for why in refused)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_runs_to_its_end(
+    made: tuple[Path, str], notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each notebook runs on what the demo left, and no cell warns."""
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("GOLDPAN_WORKSPACE", str(made[0]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    book = nbformat.read(notebook, as_version=4)
+    beside = {"metadata": {"path": str(notebook.parent)}}
+    NotebookClient(book, timeout=60, kernel_name="python3", resources=beside).execute()
+    said = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    assert not [o.text for o in said if o.get("name") == "stderr"]
+    assert sum("image/png" in o.get("data", {}) for o in said) >= 3
+
+
 def test_ingesting_again_adds_nothing(made: tuple[Path, str]) -> None:
     """The same files a second time are all duplicates."""
     said = goldpan("ingest", "--workspace", str(made[0]))
@@ -133,8 +170,9 @@ def test_steps_out_of_order_say_what_is_missing(tmp_path: Path) -> None:
     assert "expected at least one file" in goldpan("ingest", *where, expect=2)
 
 
-@pytest.mark.parametrize("verb", ["simulate", "ingest", "build", "train", "promote", "score",
-                                  "serve", "demo"])  # fmt: skip
+@pytest.mark.parametrize("verb", ["simulate", "ingest", "build", "train", "insights", "promote",
+                                  "compare", "rollback", "dataset", "score", "serve",
+                                  "demo"])  # fmt: skip
 def test_every_verb_explains_itself(verb: str) -> None:
     """`--help` says what the verb does and where its files go."""
     said = goldpan(verb, "--help")

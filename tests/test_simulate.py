@@ -15,6 +15,7 @@ from features.events import CONTRACT, STATUSES
 from features.read_settings import load_settings
 from features.settings import Settings
 from features.simulate import offer
+from features.simulate.climate import PRICE_RISES_AT
 from features.simulate.world import Counts, simulate
 from features.workspace import Workspace
 
@@ -181,12 +182,18 @@ def test_the_settings_sell_what_the_simulator_sells(
 
 
 def test_prices_follow_plan_seats_and_discount(billing: pd.DataFrame) -> None:
-    """MRR is the plan's price times the seats less the discount where active, else nothing."""
+    """MRR is price times seats less discount where active; prices rise once, at 62 % of time."""
     price = billing["plan"].map(dict(zip(offer.PLANS, offer.PRICE_PER_SEAT, strict=True)))
-    expected = (price * billing["seats"] * (1 - billing["discount"])).round(2)
+    before = price * billing["seats"] * (1 - billing["discount"])
+    paid = billing["mrr"] > 0
     active = billing["status"] == "active"
-    assert np.allclose(billing["mrr"], expected.where(active, 0.0))
-    assert (billing.loc[active & (billing["plan"] != "free"), "mrr"] > 0).all()
+    assert (paid == (active & (billing["plan"] != "free"))).all()
+    level = (billing["mrr"] / before)[paid]
+    rise = FIRST + timedelta(days=int(np.ceil(PRICE_RISES_AT * DAYS)))
+    dearer = (billing["effective_at"] >= rise)[paid]
+    assert np.allclose(level[~dearer], 1.0, atol=1e-3)
+    assert 1.05 < level[dearer].max() < 1.2
+    assert np.allclose(level[dearer], level[dearer].max(), atol=2e-3)  # to the cent
 
 
 def test_subscription_rows_are_consistent_in_time(billing: pd.DataFrame) -> None:
@@ -216,7 +223,9 @@ def _changes(billing: pd.DataFrame) -> pd.DataFrame:
     log["before"] = log.groupby("account_id")["mrr"].shift().fillna(0.0)
     log["bought"] = (log["before"] == 0) & (log["mrr"] > 0)
     log["first"] = log["bought"] & (log.groupby("account_id")["bought"].cumsum() == 1)
-    log["more"] = (log["before"] > 0) & (log["mrr"] > log["before"])
+    was = log.groupby("account_id")[["plan", "seats"]].shift()
+    higher = (log["plan"] != was["plan"]) | (log["seats"] > was["seats"])
+    log["more"] = (log["before"] > 0) & (log["mrr"] > log["before"]) & higher
     log["left"] = (log["before"] > 0) & (log["mrr"] == 0)
     return log
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from features.read_settings import load_settings
-from features.simulate.batch import arriving
 from features.simulate.emit import Sessions
-from features.simulate.offer import CODE, DAY_US, HOUR_US, NOT_INCLUDED
+from features.simulate.offer import DAY_US, HOUR_US, NEVER, NOT_INCLUDED
 from features.simulate.state import Burden, feel_tickets, first_state
-from features.simulate.support import open_desk, serve, survey, take_in
+from features.simulate.support import no_tickets, opened, serve
+from features.simulate.surveys import closures, survey
 from features.simulate.traits import draw_traits
 from features.simulate.world import simulate
 from features.workspace import Workspace
@@ -148,14 +148,14 @@ def test_support_is_never_counted_as_use(events: pd.DataFrame) -> None:
 def test_grave_tickets_and_slow_answers_spoil_the_mood() -> None:
     """Of accounts that are alike, those with tickets feel worse, and worst while nobody answers."""
     rng = np.random.default_rng(3)
-    traits = draw_traits(3000, 200, rng)
+    traits = draw_traits(3000, 200, 0.6, rng)
     state = first_state(traits, rng)
     group = np.arange(3000) % 3
     for _ in range(10):
         burden = Burden(
             trouble=np.zeros(3000), open=(group > 0).astype(int), waiting=(group > 1).astype(int)
         )
-        feel_tickets(state, burden, False, rng)
+        feel_tickets(state, burden, np.zeros(3000), rng)
     calm, helped, ignored = (state.mood[group == g].mean() for g in range(3))
     assert calm > helped + 0.2 > ignored + 0.4
 
@@ -163,18 +163,19 @@ def test_grave_tickets_and_slow_answers_spoil_the_mood() -> None:
 def test_scores_show_the_mood_with_noise() -> None:
     """Content accounts are helped alike and asked alike, but give higher NPS and CSAT."""
     rng = np.random.default_rng(5)
-    traits = draw_traits(4000, 200, rng)
-    state, desk = first_state(traits, rng), open_desk(traits)
+    traits = draw_traits(4000, 200, 0.6, rng)
+    state, asked = first_state(traits, rng), np.full(int(traits.potential.sum()), NEVER)
     happy = np.arange(4000) % 2 == 0
     state.mood = np.where(happy, 0.8, -1.2)
     state.day, account, slot = 100, np.arange(4000), traits.first_slot
     start = np.full(4000, 100 * DAY_US + 9 * HOUR_US)
-    nps = survey(desk, Sessions(account, slot, start, slot), state, rng)
-    opened = arriving(start, account, slot, np.full(4000, CODE["ticket_opened"]), rng)
-    take_in(desk, opened, state, False, rng)
-    assert set(opened.value) == SEVERITIES
+    nps = survey(asked, Sessions(account, slot, start, slot), state, rng)
+    new = opened(account, start, state.mood, np.zeros(4000), rng)
+    new.slot[:] = slot
+    assert set(new.severity.tolist()) == SEVERITIES
+    remaining = serve(no_tickets(), new, 100, rng).remaining
     state.day = 112
-    csat = serve(desk, state, rng)[-1]
+    csat = closures(serve(remaining, no_tickets(), 112, rng).closed, state, rng)[-1]
     for scores in (nps, csat):
         high, low = (scores.value[happy[scores.account] == is_] for is_ in (True, False))
         assert min(len(high), len(low)) > 30

@@ -27,6 +27,7 @@ PICTURES = {
     "signals": "Which signals move the score, all windows of one signal together.",
     "contributions": "How the strongest features move single scores; colour is their value.",
 }
+WIDE = ("backtest", "signals", "contributions")
 COLUMNS = (
     ("AUC", "auc", "{:.3f}"),
     ("PR-AUC", "pr_auc", "{:.3f}"),
@@ -64,7 +65,11 @@ def markdown(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
 def html(page: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """The page as one HTML file with its pictures inside."""
     shown = [
-        (f"data:image/png;base64,{b64encode(images[name]).decode()}", PICTURES.get(name, name))
+        (
+            f"data:image/png;base64,{b64encode(images[name]).decode()}",
+            PICTURES.get(name, name),
+            name in WIDE,
+        )
         for name in _ordered(images)
     ]
     return _environment().get_template("card.html.j2").render(**page, pictures=shown).strip() + "\n"
@@ -118,9 +123,12 @@ def not_for(card: Mapping[str, Any]) -> list[str]:
                      "uncertain; use the order, not the decimals.")  # fmt: skip
     agreed = card.get("agreement")
     if agreed is not None:
-        found.append(f"The reasons are what the model goes by, not causes. A model fitted on other "
-                     f"accounts shares {100 * agreed['names']:.0f} in 100 of each score's three "
-                     f"strongest reasons ({100 * agreed['weight']:.0f} by their weight).")  # fmt: skip
+        names, weight = (f"{100 * agreed[part]:.0f}" for part in ("names", "weight"))
+        found.append(
+            "The reasons are what the model goes by, not causes. A model fitted on other accounts "
+            f"shares {names} in 100 of each score's three strongest reasons ({weight} by their "
+            "weight)."
+        )
     return [
         *found,
         f"It says nothing of accounts other than these: {card['eligibility']}.",

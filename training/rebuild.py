@@ -56,7 +56,18 @@ def rebuild(
     `same`, and `other_code` with what differs when the code is not the run's.
     """
     made = run_files(workspace, run_id, NEEDED)
-    told, settings = made["origin.json"], origin.restored(made["settings.json"])
+    settings = origin.restored(made["settings.json"])
+    return again(workspace, made["origin.json"], settings, out, progress)
+
+
+def again(
+    workspace: Workspace,
+    told: Mapping[str, Any],
+    settings: Settings,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> Rebuilt:
+    """The same from what a run told of its origin (`origin.json`) and its settings."""
     then = LakeThen(workspace.lake.resolve(), versions(workspace, told["lake"]))
     check_readable(Workspace(workspace.root, then))
     with TemporaryDirectory(dir=workspace.tmp) as scratch:

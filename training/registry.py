@@ -1,6 +1,7 @@
 """Runs and registered models in MLflow: what a run leaves, and how it is found again."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,7 @@ def record(workspace: Workspace, result: Record) -> tuple[str, str]:
         logged = mlflow.lightgbm.log_model(
             result.booster, name="model", pip_requirements=requirements
         )
+        _without_path(workspace, logged.model_id)
         version = _registered(client, name, logged.model_uri, run.info.run_id, logged.model_id)
         with TemporaryDirectory(dir=workspace.tmp) as made:
             _write(Path(made), result, version)
@@ -102,6 +104,13 @@ def _registered(client: Any, name: str, uri: str, run_id: str, model_id: str) ->
         client.create_registered_model(name)
     made = client.create_model_version(name, uri, run_id=run_id, model_id=model_id)
     return str(made.version)
+
+
+def _without_path(workspace: Workspace, model_id: str) -> None:
+    """Take the place on this machine, which MLflow writes down, out of a model kept here."""
+    for path in workspace.mlflow.glob(f"artifacts/*/models/{model_id}/artifacts/MLmodel"):
+        text = path.read_text(encoding="utf-8")
+        publish_text(path, re.sub(r"(?m)^artifact_path: .*$", "artifact_path: model", text))
 
 
 def _write(folder: Path, result: Record, version: str) -> None:

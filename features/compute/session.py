@@ -12,6 +12,7 @@ from features.engines.engine import Engine
 from features.events import CONTRACT
 from features.facts.account import Records, facts, populations
 from features.identity import resolve
+from features.points import POINT
 from features.rollups.weeks import KEYS, Manifest
 from features.settings import Settings
 from features.workspace import Workspace
@@ -20,7 +21,10 @@ Known = Callable[[ibis.Table, Records, Settings], ibis.Table]
 
 
 class Session:
-    """The tables that the points of one block of days may see."""
+    """The tables that the points of one block of days may see.
+
+    Accounts go by numbers in it: those of the column `number` of the points looked at.
+    """
 
     def __init__(
         self,
@@ -33,51 +37,57 @@ class Session:
         self.engine, self.settings = engine, settings
         first, last = int(points["as_of_day"].min()), int(points["as_of_day"].max())
         self.folder, self.manifest = workspace.rollups, manifest
-        self.ring = {name: self._rollup(name, first, last) for name in KEYS}
-        self.ever = {name: self._all(name, last) for name in KEYS}
+        self.ring = {name: self._ring(name, first, last) for name in KEYS}
+        self.ever = {name: self._read(f"ever_{name}", name, 0, last - 1) for name in KEYS}
         self.events_of = events_of(engine, self.ever["account_event_day"], settings)
         self.records = self._records(workspace)
 
-    def parts(self, chunk: pd.DataFrame, wanted: list[Expression]) -> ibis.Table:
-        """The leaves of `wanted` and all facts, one row a point of the chunk."""
-        return self._parts(chunk, wanted, facts)
+    def look_at(self, chunk: pd.DataFrame) -> None:
+        """Make the points of a chunk the ones that `parts` and `standing` are about."""
+        self.engine.forget()
+        columns = ["number", "as_of_day", "observed"]
+        self.points = self.engine.register(chunk[columns].set_axis([*POINT, "observed"], axis=1))
+        names = chunk[["account_id", "number"]].drop_duplicates("number")
+        self.names = self.engine.register(names.set_axis(["_name", "_number"], axis=1))
 
-    def standing(self, chunk: pd.DataFrame, ranked: list[Expression]) -> ibis.Table:
+    def parts(self, wanted: list[Expression]) -> ibis.Table:
+        """The leaves of `wanted` and all facts, one row a point."""
+        return self._parts(wanted, facts)
+
+    def standing(self, ranked: list[Expression]) -> ibis.Table:
         """The leaves of `ranked` and what makes peers, for points that are only compared with."""
-        return self._parts(chunk, ranked, populations)
+        return self._parts(ranked, populations)
 
-    def _parts(self, chunk: pd.DataFrame, wanted: list[Expression], known: Known) -> ibis.Table:
-        low, high = chunk["account_id"].iloc[0], chunk["account_id"].iloc[-1]
-
-        def mine(table: ibis.Table) -> ibis.Table:
-            return table.filter((table.account_id >= low) & (table.account_id <= high))
-
-        keep = self.engine.keep
-        points = self.engine.register(chunk)
+    def _parts(self, wanted: list[Expression], known: Known) -> ibis.Table:
+        keep, mine = self.engine.keep, self._numbered
         by_event = mine(self.ever["account_event_day"])
-        records = {name: mine(table) for name, table in self.records.items()}
+        records = {name: keep(mine(table)) for name, table in self.records.items()}
+        points = self.points.select(*POINT)
         profile = keep(known(points, Records(**records, account_event_day=by_event), self.settings))
         rollups = Rollups(
-            **{name: mine(table) for name, table in self.ring.items()},
+            **{name: keep(mine(table)) for name, table in self.ring.items()},
             ever=mine(self.ever["account_day"]),
         )
-        return keep(leaves(wanted, points, rollups, profile, self.events_of, keep))
+        return leaves(wanted, points, rollups, profile, self.events_of, keep)
 
-    def _rollup(self, name: str, first: int, last: int) -> ibis.Table:
+    def _numbered(self, table: ibis.Table) -> ibis.Table:
+        """The rows of the accounts looked at, under their numbers."""
+        mine = table.join(self.names, table.account_id == self.names["_name"])
+        return mine.mutate(account_id=mine["_number"]).select(table.columns)
+
+    def _ring(self, name: str, first: int, last: int) -> ibis.Table:
         """The days of the ring, and those of the year before."""
+        near = first - RING_DAYS, last - 1
+        far = first - YEAR_BACK - SPAN, last - YEAR_BACK - 1
+        return self._read(f"ring_{name}", name, *near, *far)
+
+    def _read(self, name: str, rollup: str, *days: int) -> ibis.Table:
+        """The weeks of some spans of days; where there are none, one in which no window lies."""
         files = self.manifest.files
-        ring = files(self.folder, name, first - RING_DAYS, last - 1)
-        before = files(self.folder, name, first - YEAR_BACK - SPAN, last - YEAR_BACK - 1)
-        return self._read(name, sorted({*ring, *before}))
-
-    def _all(self, name: str, last: int) -> ibis.Table:
-        return self._read(name, self.manifest.files(self.folder, name, 0, last - 1))
-
-    def _read(self, name: str, files: list[str]) -> ibis.Table:
-        if files:
-            return self.engine.read_parquet(files)
-        made = self.manifest.files(self.folder, name, -(10**6), 10**6)
-        return self.engine.read_parquet(made[:1]).limit(0)
+        spans = zip(days[::2], days[1::2], strict=True)
+        found = {file for span in spans for file in files(self.folder, rollup, *span)}
+        some = found or files(self.folder, rollup, -(10**6), 10**6)[:1]
+        return self.engine.read_parquet(sorted(some), name)
 
     def _records(self, workspace: Workspace) -> dict[str, ibis.Table]:
         """Accounts, users and subscriptions, each row with the instants between which it counts."""
@@ -91,7 +101,7 @@ class Session:
     def _table(self, workspace: Workspace, name: str) -> ibis.Table:
         files = lake.table_files(workspace, name)
         if files:
-            return self.engine.read_parquet(files)
+            return self.engine.read_parquet(files, name)
         return ibis.memtable(CONTRACT[name].schema().empty_table())
 
 

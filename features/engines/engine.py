@@ -4,7 +4,8 @@ Everything above this file is ibis expressions; an engine reads files, keeps wha
 and hands the result over. Nothing is written outside the workspace.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -25,8 +26,11 @@ ROW_GROUP = 16_384
 class Engine(Protocol):
     """What a build asks of the machine, or the cluster, that computes it."""
 
-    def read_parquet(self, files: Path | Sequence[str]) -> ibis.Table:
-        """A Parquet file, a folder of them, or a list of files, as one table; read when needed."""
+    def read_parquet(self, files: Path | Sequence[str], name: str | None = None) -> ibis.Table:
+        """A Parquet file, a folder of them, or a list of files, as one table; read when needed.
+
+        What is read under a name takes the place of what was read under it before.
+        """
 
     def register(self, rows: pd.DataFrame | pa.Table) -> ibis.Table:
         """Rows of this process as a table that lives until `forget`."""
@@ -42,6 +46,13 @@ class Engine(Protocol):
 
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""
+
+    def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
+        """Do work that keeps and adds tables; once more when it was done under this key before.
+
+        The work always means the same: it reads tables by the same names, with the same columns.
+        So an engine may run the statements of the first time again.
+        """
 
     def to_arrow(self, table: ibis.Table) -> pa.Table:
         """The rows of a table, in this process."""
@@ -85,6 +96,16 @@ def running_on(settings: Settings, name: str | None) -> Settings:
     return settings.model_copy(update={"engine": settings.engine.model_copy(update={"name": name})})
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A table and the statement that fills it; `of` keeps alive what the statement reads."""
+
+    name: str
+    of: ibis.Table
+    statement: str
+    lasting: bool
+
+
 class DuckDBEngine:
     """DuckDB in this process, with its threads, memory and spill folder set."""
 
@@ -97,10 +118,13 @@ class DuckDBEngine:
         )
         self._kept: list[str] = []
         self._lasting: set[str] = set()
+        self._noting: list[Filled] | None = None
+        self._done: dict[str, tuple[list[Filled], ibis.Table]] = {}
+        self._compiled: dict[Any, str] = {}
 
-    def read_parquet(self, files: Path | Sequence[str]) -> ibis.Table:
+    def read_parquet(self, files: Path | Sequence[str], name: str | None = None) -> ibis.Table:
         """A Parquet file, a folder of them, or a list of files, as one table."""
-        return self._con.read_parquet(parquet_files(files))
+        return self._con.read_parquet(parquet_files(files), table_name=name)
 
     def register(self, rows: pd.DataFrame | pa.Table) -> ibis.Table:
         """Rows of this process as a table that lives until `forget`."""
@@ -108,9 +132,7 @@ class DuckDBEngine:
 
     def keep(self, table: ibis.Table) -> ibis.Table:
         """Compute a table once, until `forget`."""
-        name = f"kept_{len(self._kept)}"
-        self._kept.append(name)
-        return self._con.create_table(name, table, temp=True, overwrite=True)
+        return self._fill(Filled(f"kept_{len(self._kept)}", table, self._sql(table), lasting=False))
 
     def forget(self, *, lasting: bool = False) -> None:
         """Drop what was kept and registered; with `lasting`, also the tables that `add` filled."""
@@ -122,11 +144,36 @@ class DuckDBEngine:
 
     def add(self, name: str, table: ibis.Table) -> None:
         """Append rows to a table that lives until `forget(lasting=True)`."""
-        if name in self._lasting:
-            self._con.insert(name, table)
-        else:
-            self._con.create_table(name, table, temp=True)
-            self._lasting.add(name)
+        self._fill(Filled(name, table, self._sql(table), lasting=True))
+
+    def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
+        """Do work that keeps and adds tables; again by the statements of the first time."""
+        if key not in self._done:
+            noted: list[Filled] = []
+            self._noting = noted
+            result = work()
+            self._noting = None
+            self._done[key] = noted, result
+            self._compiled[result.op()] = self._sql(result)
+            return result
+        noted, result = self._done[key]
+        for one in noted:
+            self._fill(one)
+        return result
+
+    def _fill(self, one: Filled) -> ibis.Table:
+        """Run a statement and put its rows into the table, which is made if it is not there."""
+        if one.name not in self._lasting:
+            self._con.create_table(one.name, schema=one.of.schema(), temp=True)
+            (self._lasting.add if one.lasting else self._kept.append)(one.name)
+        self._con.raw_sql(f'INSERT INTO "{one.name}" {one.statement}').fetchall()
+        if self._noting is not None:
+            self._noting.append(one)
+        return self._con.table(one.name)
+
+    def _sql(self, table: ibis.Table) -> str:
+        self._con._run_pre_execute_hooks(table)  # makes the memtables of the expression known
+        return str(self._con.compile(table))
 
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""
@@ -134,7 +181,9 @@ class DuckDBEngine:
 
     def to_arrow(self, table: ibis.Table) -> pa.Table:
         """The rows of a table, in this process."""
-        return self._con.to_pyarrow(table)
+        statement = self._compiled.get(table.op()) or self._sql(table)
+        rows = self._con.con.sql(statement).to_arrow_table()
+        return rows.cast(table.schema().to_pyarrow())
 
     def write_parts(
         self, table: ibis.Table, parts: Mapping[int, Path], order_by: Sequence[str]

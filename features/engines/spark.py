@@ -7,7 +7,7 @@ path. Needs the optional packages of `requirements-spark.lock` and Java.
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ class SparkEngine:
         self._lasting: set[str] = set()
         self._views: list[str] = []
 
-    def read_parquet(self, files: Path | Sequence[str]) -> ibis.Table:
+    def read_parquet(self, files: Path | Sequence[str], name: str | None = None) -> ibis.Table:
         """A Parquet file, a folder of them, or a list of files, as one table."""
-        return self._view(self._name("read"), parquet_files(files))
+        return self._view(name or self._name("read"), parquet_files(files))
 
     def register(self, rows: pd.DataFrame | pa.Table) -> ibis.Table:
         """Rows of this process as a table that lives until `forget`."""
@@ -79,6 +79,10 @@ class SparkEngine:
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""
         return self._view(name, [str(self._folder / name)])
+
+    def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
+        """Do work that keeps and adds tables: Spark plans it anew each time."""
+        return work()
 
     def to_arrow(self, table: ibis.Table) -> pa.Table:
         """The rows of a table, in this process."""

@@ -12,6 +12,7 @@ events, are booked on the later event's day: additive, and never looking ahead.
 """
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from features.instants import DAY_US, morning
 from features.settings import Events, Settings
 from features.zones import local_microseconds
 
+Stage = Callable[[ibis.Table], ibis.Table]
 HOUR_US = 3_600_000_000
 GAP_US = 1_800_000_000
 """A pause that ends a session; buckets of this length cannot hold a session break."""
@@ -83,21 +85,21 @@ def _changes(rows: ibis.Table, keys: list[str], numbers: tuple[str, ...]) -> ibi
     return both.group_by(by).agg(**{c: both[c].sum() for c in numbers})
 
 
-def user_day(events: ibis.Table, settings: Events) -> ibis.Table:
+def user_day(events: ibis.Table, settings: Events, stage: Stage) -> ibis.Table:
     """What each user did: account_id, user_id, day, visible_from, then the numbers.
 
     `n`, `weekend`, `office` count uses, `core` completed core use cases; `active` is 1 on the row
     that first shows a use that day. Rows may be negative: an event that arrives late can join two
-    sessions into one.
+    sessions into one. `stage` keeps an intermediate table, so that each reads the events once.
     """
     uses = events.filter(_.is_use)
-    late = late_user_days(uses)
+    late = stage(late_user_days(uses))
     on_time = _on_time(_sessions(_buckets(uses, [])), late)
-    corrected = _corrected(uses, late)
+    corrected = _corrected(uses, late, stage)
     core = _changes(_listed(events, settings.core_use_cases), USER, ("n",)).rename(core="n")
     timed = _listed(events, settings.minutes).mutate(minutes=_.value)
     reported = _changes(timed, USER, ("minutes",))
-    parts = [_filled(part) for part in (on_time, corrected, core, reported)]
+    parts = [stage(_filled(part)) for part in (on_time, corrected, core, reported)]
     rows = ibis.union(*parts)
     numbers = [c for c in rows.columns if c not in _KEYS]
     return rows.group_by(_KEYS).agg(**{c: rows[c].sum() for c in numbers})
@@ -159,11 +161,12 @@ def _on_time(sessions: ibis.Table, late: ibis.Table) -> ibis.Table:
     )
 
 
-def _corrected(uses: ibis.Table, late: ibis.Table) -> ibis.Table:
+def _corrected(uses: ibis.Table, late: ibis.Table, stage: Stage) -> ibis.Table:
     """What each version of a late day adds to the version before it."""
     keys = [*USER, "target"]
     targets = late.rename(target="day")
-    bearing = uses.join(targets, USER).filter((_.day <= _.target) & (_.day >= _.target - 1))
+    both = targets.mutate(day=_.target).union(targets.mutate(day=_.target - 1))
+    bearing = stage(uses.join(both, [*USER, "day"]))
     versions = _version_days(targets, bearing)
     seen = bearing.join(versions, keys).filter(
         (_.visible_from <= _.version) & (_.version < _.visible_until)

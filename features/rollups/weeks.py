@@ -186,8 +186,9 @@ class _Maker:
 
     def _write(self, events: ibis.Table, first: int, weeks: list[int]) -> dict[str, str]:
         keep = self.engine.keep
+        events = keep(events)
         by_event = daily.account_event_day(events.filter(events.day >= first))
-        by_user = daily.user_day(events, self.settings.events)
+        by_user = daily.user_day(events, self.settings.events, keep)
         tables = {
             "account_event_day": keep(by_event),
             "user_day": keep(by_user.filter(by_user.day >= first)),

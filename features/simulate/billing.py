@@ -32,6 +32,7 @@ class Contracts:
     seats: Ints
     months: Ints
     discount: Floats
+    price: Floats  # the list that the present term was sold by, against the first day's
     term_end: Ints
     cancel_at: Ints
     paid_since: Ints
@@ -94,6 +95,7 @@ def no_contracts(accounts: int, first_day: np.datetime64) -> Contracts:
         seats=all_of(0),
         months=all_of(0),
         discount=np.zeros(accounts),
+        price=np.ones(accounts),
         term_end=all_of(NEVER),
         cancel_at=all_of(NEVER),
         paid_since=all_of(NEVER),
@@ -119,6 +121,7 @@ def write_rows(contracts: Contracts, who: Ints, effective: Ints) -> None:
 
 def announce_end(contracts: Contracts, who: Ints, known: Ints) -> None:
     """Log today that the subscriptions of `who` will end with their terms."""
+    contracts.failed_since[who] = NEVER
     contracts.cancel_at[who] = contracts.term_end[who]
     ends = contracts.term_end[who] * DAY_US
     _write(contracts, who, ends, known, np.full(len(who), CANCELLED))
@@ -127,7 +130,8 @@ def announce_end(contracts: Contracts, who: Ints, known: Ints) -> None:
 def _write(c: Contracts, who: Ints, effective: Ints, known: Ints, status: Ints) -> None:
     if not len(who):
         return
-    mrr = np.where(status == ACTIVE, list_price(c.plan, c.seats, c.discount)[who], 0.0)
+    price = list_price(c.plan[who], c.seats[who], c.discount[who], c.price[who])
+    mrr = np.where(status == ACTIVE, price, 0.0)
     start = (who, c.number[who], effective, known, status, c.plan[who], mrr)
     c.log.append((*start, c.seats[who], c.months[who], c.term_end[who], c.discount[who]))
 
@@ -145,9 +149,10 @@ def go_free(contracts: Contracts, who: Ints, seats: int) -> None:
 
 
 def start_paying(
-    contracts: Contracts, who: Ints, day: int, plan: Ints, seats: Ints, annual: Flags
+    contracts: Contracts, who: Ints, day: int, plan: Ints, seats: Ints, annual: Flags, price: float
 ) -> None:
-    """Begin a paid term today; a former customer begins a new subscription."""
+    """Begin a paid term today by the list `price`; a former customer begins a new subscription."""
+    contracts.price[who] = price
     contracts.number[who] += contracts.ever_paid[who]
     contracts.status[who], contracts.plan[who], contracts.seats[who] = ACTIVE, plan, seats
     contracts.months[who] = np.where(annual, 12, 1)
@@ -157,8 +162,9 @@ def start_paying(
     contracts.failed_since[who] = NEVER
 
 
-def renew(contracts: Contracts, who: Ints) -> None:
-    """Begin the next term of `who` on the day that the last one ends."""
+def renew(contracts: Contracts, who: Ints, price: float) -> None:
+    """Begin the next term of `who`, by the list `price`, on the day that the last one ends."""
+    contracts.price[who] = price
     contracts.term_end[who] = term_after(contracts, contracts.term_end[who], contracts.months[who])
 
 

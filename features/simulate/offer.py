@@ -75,13 +75,14 @@ EVENTS = ("login", *ACTIONS, *ASIDE)
 CODE = {name: code for code, name in enumerate(EVENTS)}
 
 
-def list_price(plan: Ints, seats: Ints, discount: Floats) -> Floats:
-    """Monthly price of `seats` on `plan`, less `discount` (a share).
+def list_price(plan: Ints, seats: Ints, discount: Floats, level: Floats) -> Floats:
+    """Monthly price of `seats` on `plan`, less `discount` (a share), by a list at `level`.
 
-    >>> float(list_price(np.array([TEAM]), np.array([5]), np.array([0.15]))[0])
-    51.0
+    >>> one = np.array([1.0])
+    >>> float(list_price(np.array([TEAM]), np.array([5]), np.array([0.15]), 1.1 * one)[0])
+    56.1
     """
-    return np.round(PRICE_PER_SEAT[plan] * seats * (1 - discount), 2)
+    return np.round(PRICE_PER_SEAT[plan] * level * seats * (1 - discount), 2)
 
 
 def logistic(x: Floats) -> Floats:

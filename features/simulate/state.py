@@ -9,6 +9,7 @@ from features.simulate.offer import (
     ADOPTABLE,
     EXPORTS,
     INCLUDED,
+    NEVER,
     REPORTS_IN_28_DAYS,
     Flags,
     Floats,
@@ -16,6 +17,7 @@ from features.simulate.offer import (
     logistic,
 )
 from features.simulate.traits import Traits
+from features.simulate.truth import SEQUENCES
 
 FADING, STEADY, GROWING = range(3)
 REGIME_PULL = np.array([-1.7, 0.0, 0.8])
@@ -43,8 +45,10 @@ class State:
     pricing_interest: Floats
     intent: Floats  # slow intent to leave
     holiday: Ints  # days of benign silence still to come
-    metered: Floats  # reports by account and day of the meter's window
+    metered: Ints  # reports by account and day of the meter's window
     over_limit: Flags
+    reported: Ints  # the day of the first report (NEVER: none so far)
+    invited: Ints  # and of the first invitation
 
     @property
     def seated(self) -> Ints:
@@ -79,8 +83,10 @@ def first_state(traits: Traits, rng: np.random.Generator) -> State:
         pricing_interest=rng.gamma(0.6, 0.5, count),
         intent=np.zeros(count),
         holiday=np.zeros(count, dtype=np.int64),
-        metered=np.zeros((METER_DAYS, count)),
+        metered=np.zeros((count, METER_DAYS), dtype=np.int64),
         over_limit=np.zeros(count, dtype=bool),
+        reported=np.full(count, NEVER),
+        invited=np.full(count, NEVER),
     )
 
 
@@ -145,7 +151,7 @@ def _champions_leave_and_arrive(
 
 
 def _take_up_features(state: State, traits: Traits, here: Flags, rng: np.random.Generator) -> None:
-    chance = 0.0035 * np.exp(0.8 * traits.affinity + 0.4 * state.engagement[:, None])
+    chance = traits.leaning * (0.0035 * np.exp(0.4 * state.engagement))[:, None]
     new = rng.random(state.adopted.shape) < chance
     state.adopted |= new & here[:, None]
 
@@ -170,7 +176,7 @@ def _turn_to_prices(
 def _think_of_leaving(state: State, traits: Traits, here: Flags, rng: np.random.Generator) -> None:
     goal = 0.5 * traits.frailty - 0.6 * state.mood + 0.7 * np.minimum(state.fall, 1.5)
     goal = goal + 0.5 * (~state.champion & (state.since_loss > 10))
-    step = 0.03 * (goal - state.intent) + rng.normal(0, 0.08, len(here))
+    step = 0.03 * (goal - state.intent) + rng.normal(0, 0.05, len(here))
     state.intent[here] += step[here]
 
 
@@ -183,10 +189,13 @@ class Burden:
     waiting: Ints
 
 
-def feel_tickets(state: State, burden: Burden, incident: bool, rng: np.random.Generator) -> None:
-    """Tickets weigh on the mood until they are closed, slow answers more; an incident on all."""
+def feel_tickets(state: State, burden: Burden, hit: Floats, rng: np.random.Generator) -> None:
+    """Tickets weigh on the mood until they are closed, slow answers more; and so do incidents.
+
+    `hit`: how many incidents each account felt today.
+    """
     state.tickets_open = burden.open
-    shock = 0.2 * burden.trouble + 0.05 * np.minimum(burden.open, 4) + 0.12 * incident
+    shock = 0.2 * burden.trouble + 0.05 * np.minimum(burden.open, 4) + 0.12 * hit
     shock = shock + 0.15 * np.minimum(burden.waiting, 3)
     state.mood += 0.025 * (0.3 - state.mood) - shock + rng.normal(0, 0.06, len(shock))
     np.clip(state.mood, -2.5, 1.0, out=state.mood)
@@ -199,9 +208,22 @@ def usable(state: State, contracts: Contracts) -> Flags:
 
 def meter(state: State, contracts: Contracts, reports: Ints, hits: Ints) -> None:
     """Book today's reports on the meter and remember the limits that were hit."""
-    state.metered[state.day % METER_DAYS] = reports
-    state.over_limit = state.metered.sum(axis=0) >= REPORTS_IN_28_DAYS[contracts.plan]
+    state.metered[:, state.day % METER_DAYS] = reports
+    state.over_limit = state.metered.sum(axis=1) >= REPORTS_IN_28_DAYS[contracts.plan]
     state.limit_memory = 0.965 * state.limit_memory + 0.4 * np.minimum(hits, 3)
+
+
+def remember_firsts(state: State, reports: Ints, invitations: Ints) -> None:
+    """Note the day of each account's first report and first invitation."""
+    state.reported[(reports > 0) & (state.reported == NEVER)] = state.day
+    state.invited[(invitations > 0) & (state.invited == NEVER)] = state.day
+
+
+def began_well(state: State, traits: Traits) -> Flags:
+    """Whether an account did all of the planted sequence soon enough after its sign-up."""
+    until = traits.day + SEQUENCES["pql"].within_days
+    done = (state.reported != NEVER) & (state.invited != NEVER)
+    return np.asarray(done & (state.reported < until) & (state.invited < until))
 
 
 def export_urge(state: State) -> Floats:

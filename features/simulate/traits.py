@@ -1,13 +1,13 @@
 """Who the accounts are: what is fixed about each from the day it signs up."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from features.simulate import words
 from features.simulate.offer import ADOPTABLE, DAY_US, Flags, Floats, Ints
 
-GROWTH = 0.6
 INTERNAL_SHARE = 0.005
 
 
@@ -37,13 +37,23 @@ class Traits:
         """The day of sign-up, counted from the first."""
         return self.created // DAY_US
 
+    @cached_property
+    def zest(self) -> Floats:
+        """Accounts x adoptable features: how much more than others it uses each."""
+        return np.asarray(np.exp(0.4 * self.affinity))
+
+    @cached_property
+    def leaning(self) -> Floats:
+        """Accounts x adoptable features: how readily it takes each up."""
+        return np.asarray(np.exp(0.8 * self.affinity))
+
     def __len__(self) -> int:
         """How many accounts there are."""
         return len(self.created)
 
 
-def draw_traits(accounts: int, days: int, rng: np.random.Generator) -> Traits:
-    """Draw `accounts` that sign up over `days` at a growing rate."""
+def draw_traits(accounts: int, days: int, growth: float, rng: np.random.Generator) -> Traits:
+    """Draw `accounts` that sign up over `days` at a rate that grows by e^`growth`."""
     industry = rng.choice(len(words.INDUSTRIES), accounts, p=words.INDUSTRY_SHARES)
     channel = rng.choice(len(words.CHANNELS), accounts, p=words.CHANNEL_SHARES)
     employees = np.round(np.exp(rng.normal(3.7, 1.2, accounts))).clip(2, 9000)
@@ -51,7 +61,7 @@ def draw_traits(accounts: int, days: int, rng: np.random.Generator) -> Traits:
     fit = np.array(words.INDUSTRY_FIT)[industry] + np.array(words.CHANNEL_FIT)[channel]
     fit += np.where((employees > 15) & (employees < 150), 0.5, -0.35)
     return Traits(
-        created=_sign_ups(accounts, days, rng),
+        created=_sign_ups(accounts, days, growth, rng),
         industry=industry,
         country=rng.choice(len(words.COUNTRIES), accounts, p=words.COUNTRY_SHARES),
         channel=channel,
@@ -75,7 +85,7 @@ def _potential(employees: Floats, rng: np.random.Generator) -> Ints:
     return size.clip(2, 60).astype(np.int64)
 
 
-def _sign_ups(accounts: int, days: int, rng: np.random.Generator) -> Ints:
-    """Times of sign-up whose rate grows by e^GROWTH from the first day to the last."""
-    share = np.sort(np.log1p(rng.random(accounts) * np.expm1(GROWTH)) / GROWTH)
+def _sign_ups(accounts: int, days: int, growth: float, rng: np.random.Generator) -> Ints:
+    """Times of sign-up whose rate grows by e^`growth` from the first day to the last."""
+    share = np.sort(np.log1p(rng.random(accounts) * np.expm1(growth)) / growth)
     return (share * (days * DAY_US - 1)).astype(np.int64)

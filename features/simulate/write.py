@@ -1,5 +1,6 @@
 """The synthetic company's tables as Parquet files, with the columns of the contract."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from features.events import CONTRACT, TIME
 from features.simulate import billing, words
 from features.simulate.batch import NOBODY, Batch, joined
+from features.simulate.faults.fault import Fault
 from features.simulate.offer import CODE, DAY_US, EVENTS, NEVER, PLANS, Flags, Ints
 from features.simulate.people import Members
 from features.simulate.traits import Traits
@@ -62,7 +64,9 @@ class EventFiles:
 
     folder: Path
     names: Names
+    faults: Sequence[Fault] = ()
     waiting: list[Batch] = field(default_factory=list)
+    numbered: int = 0
     written: int = 0
 
     def add(self, batch: Batch) -> None:
@@ -72,7 +76,8 @@ class EventFiles:
     def close_month(self, before: int, received_before: int | None = None) -> None:
         """Write what happened before the instant `before` (microseconds); the rest waits.
 
-        With `received_before`, what had not reached us by then is left out.
+        With `received_before`, what had not reached us by then is left out. Faults act on the
+        file as it would have been.
         """
         events = joined(self.waiting)
         ready = events.time < before
@@ -80,19 +85,36 @@ class EventFiles:
         if received_before is not None:
             ready &= events.known < received_before
         events = events[ready]
-        self._write(events[np.argsort(events.time, kind="stable")])
+        self._write(events[np.argsort(events.time, kind="stable")], received_before)
 
-    def _write(self, events: Batch) -> None:
+    def _write(self, events: Batch, received_before: int | None) -> None:
         if not len(events):
             return
         first = self.names.first_day + np.timedelta64(int(events.time[0] // DAY_US), "D")
         path = self.folder / f"{first.astype('datetime64[M]')}.parquet"
-        pq.write_table(self._table(events), path, row_group_size=ROW_GROUP, compression="zstd")
-        self.written += len(events)
+        rows = self._table(events)
+        for fault in self.faults:
+            rows = fault.events(rows)
+        if self.faults:
+            rows = self._within(rows, received_before).sort_by("event_time")
+        pq.write_table(rows, path, row_group_size=ROW_GROUP, compression="zstd")
+        self.written += len(rows)
+
+    def _within(self, rows: pa.Table, received_before: int | None) -> pa.Table:
+        """What a fault has moved out of the simulated time is in no file."""
+        first = self.names.times(np.array([0]))[0]
+        rows = rows.filter(pc.greater_equal(rows["event_time"], first))
+        if received_before is None:
+            return rows
+        end = self.names.times(np.array([received_before]))[0]
+        return rows.filter(
+            pc.and_(pc.less(rows["known_at"], end), pc.less(rows["event_time"], end))
+        )
 
     def _table(self, events: Batch) -> pa.Table:
         nobody = events.slot == NOBODY
-        number = np.arange(self.written + 1, self.written + 1 + len(events))
+        number = np.arange(self.numbered + 1, self.numbered + 1 + len(events))
+        self.numbered += len(events)
         names = self.names
         columns = {
             "message_id": numbered("m", number, 8),
@@ -114,8 +136,8 @@ def _properties(events: Batch) -> pa.Array:
     return said.take(pa.array(np.zeros(len(events), np.int64), mask=~priced))
 
 
-def write_accounts(path: Path, traits: Traits, names: Names, rng: np.random.Generator) -> int:
-    """Write the accounts; returns their number."""
+def accounts(traits: Traits, names: Names, rng: np.random.Generator) -> pa.Table:
+    """The accounts, one row each."""
     count = len(traits)
     columns = {
         "account_id": names.accounts,
@@ -129,7 +151,7 @@ def write_accounts(path: Path, traits: Traits, names: Names, rng: np.random.Gene
         "owner": _pick(words.OWNERS, traits.owner),
         "is_internal": pa.array(traits.internal),
     }
-    return _save(path, columns, "accounts")
+    return pa.table(columns, schema=schema_of("accounts"))
 
 
 def _company_names(count: int, rng: np.random.Generator) -> list[str]:
@@ -139,33 +161,33 @@ def _company_names(count: int, rng: np.random.Generator) -> list[str]:
     ]
 
 
-def write_users(path: Path, members: Members, names: Names, rng: np.random.Generator) -> int:
-    """Write everybody who joined, and once more whoever left; returns the number of rows."""
-    slots, accounts, times = (np.concatenate(part) for part in zip(*members.joined, strict=True))
+def users(members: Members, names: Names, rng: np.random.Generator) -> pa.Table:
+    """Everybody who joined, and once more whoever left."""
+    slots, of, times = (np.concatenate(part) for part in zip(*members.joined, strict=True))
     gone, left = (np.concatenate(part) for part in zip(*members.left, strict=True))
     role = np.array(words.ROLES)[rng.integers(0, len(words.ROLES), len(slots))]
-    role[np.unique(accounts, return_index=True)[1]] = "owner"
+    role[np.unique(of, return_index=True)[1]] = "owner"
     by_slot = np.argsort(slots)
     rows = np.concatenate([np.arange(len(slots)), by_slot[np.searchsorted(slots[by_slot], gone)]])
     known = np.concatenate([times, left])
     columns = {
         "user_id": names.users.take(pa.array(slots[rows])),
-        "account_id": names.accounts.take(pa.array(accounts[rows])),
+        "account_id": names.accounts.take(pa.array(of[rows])),
         "created_at": names.times(times[rows]),
         "left_at": names.times(known, missing=np.arange(len(rows)) < len(slots)),
         "known_at": names.times(known),
         "role": pa.array(role[rows].tolist()),
     }
-    return _save(path, columns, "users")
+    return pa.table(columns, schema=schema_of("users"))
 
 
-def write_subscriptions(path: Path, contracts: billing.Contracts, names: Names) -> int:
-    """Write the log of commercial changes, in the order we learnt them; returns its length."""
+def subscriptions(contracts: billing.Contracts, names: Names) -> pa.Table:
+    """The log of commercial changes, in the order we learnt them."""
     parts = zip(*contracts.log, strict=True)
     log = dict(zip(billing.LOG, (np.concatenate(part) for part in parts), strict=True))
     order = np.lexsort((log["account"], log["known"]))
     log = {name: values[order] for name, values in log.items()}
-    return _save(path, _subscription_columns(log, names), "subscriptions")
+    return pa.table(_subscription_columns(log, names), schema=schema_of("subscriptions"))
 
 
 def _subscription_columns(log: dict[str, np.ndarray], names: Names) -> dict[str, pa.Array]:
@@ -190,9 +212,3 @@ def _subscription_columns(log: dict[str, np.ndarray], names: Names) -> dict[str,
 
 def _pick(values: tuple[str, ...], index: Ints) -> pa.Array:
     return pa.array(values).take(pa.array(index))
-
-
-def _save(path: Path, columns: dict[str, pa.Array], table: str) -> int:
-    rows = pa.table(columns, schema=schema_of(table))
-    pq.write_table(rows, path, compression="zstd")
-    return int(rows.num_rows)

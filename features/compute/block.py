@@ -1,0 +1,130 @@
+"""The feature rows of one block of days, accounts after accounts, so that memory is bounded."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+from ibis import _
+
+from features.compute.faults import check_finite, located
+from features.compute.leaves import column
+from features.compute.peers import comparisons, peer_ranks, peer_values
+from features.compute.session import Session
+from features.compute.sql import compile_expression
+from features.declare import Feature
+from features.facts.account import CONTEXT
+from features.points import POINT, chunks
+
+CHUNK_POINTS = 100_000
+CHUNK_RANKED = 500_000
+
+
+class Block:
+    """What accounts show by themselves on some days, then their place among peers."""
+
+    def __init__(self, session: Session, features: Sequence[Feature], schema: pa.Schema) -> None:
+        self.session, self.engine = session, session.engine
+        self.features, self.schema = features, schema
+        self.every = [f.expression for f in features]
+        self.compared = [e for whole in self.every for e in comparisons(whole)]
+
+    def rows(self, panel: pd.DataFrame) -> Iterator[pa.Table]:
+        """The rows of the panel's observations, in its order.
+
+        `panel`: as `with_peers` makes it.
+        """
+        own = []
+        for chunk, both in _passes(panel):
+            with located(self.features, chunk, self._alone):
+                own.append(self._own(chunk, both))
+        ranked = self.engine.to_arrow(self.engine.repeat("ranked", self._ranked))
+        observed, at = panel.loc[panel["observed"], POINT], 0
+        while own:
+            part = own.pop(0)
+            mine = observed[at : at + len(part)]
+            rows = self._joined(mine, part, ranked.slice(at, len(part)))
+            at += len(part)
+            yield check_finite(rows, self.features)
+
+    def _own(self, chunk: pd.DataFrame, both: bool) -> pa.Table:
+        """What needs no peers of the chunk's observations; fills what `_ranked` reads."""
+        session, repeat = self.session, self.engine.repeat
+        session.look_at(chunk)
+        if both:
+            return self.engine.to_arrow(repeat("all", partial(self._observed, ranked=True)))
+        repeat("standing", self._standing)
+        session.look_at(chunk[chunk["observed"]])
+        return self.engine.to_arrow(repeat("observed", self._observed))
+
+    def _observed(self, *, ranked: bool = False) -> ibis.Table:
+        """Context and features that need no peers; aside goes what the others are made of."""
+        parts = self.session.parts(self.every)
+        if ranked:
+            self.engine.add("panel", peer_values(parts, self.compared))
+        mine = parts.semi_join(self.session.points.filter(_.observed), POINT)
+        self.engine.add("beside", mine.select(*POINT, **self._beside(mine)))
+        own = {f.name: self._stored(f, mine) for f in self._features(compared=False)}
+        return mine.select(*POINT, *CONTEXT, **own).order_by(POINT)
+
+    def _standing(self) -> ibis.Table:
+        """The numbers of points that others are compared with."""
+        standing = self.session.standing([e.of for e in self.compared])
+        values = peer_values(standing, self.compared)
+        self.engine.add("panel", values)
+        return values
+
+    def _ranked(self) -> ibis.Table:
+        """The features that compare with peers."""
+        beside = self.engine.table("beside")
+        ranks = peer_ranks(self.engine.table("panel"), beside.select(*POINT), self.compared)
+        both = beside.join(self.engine.keep(ranks), POINT)
+        features = {f.name: self._stored(f, both) for f in self._features(compared=True)}
+        return both.select(*POINT, **features).order_by(POINT)
+
+    def _features(self, *, compared: bool) -> list[Feature]:
+        return [f for f in self.features if bool(comparisons(f.expression)) is compared]
+
+    def _beside(self, parts: ibis.Table) -> dict[str, Any]:
+        """The leaves of the features that are compared with peers."""
+        walked = [e for f in self._features(compared=True) for e in f.expression.walk()]
+        return {column(e): parts[column(e)] for e in walked if not list(e.parts())}
+
+    def _stored(self, feature: Feature, table: ibis.Table) -> Any:
+        """A feature's value in the type of its column."""
+        one = pa.schema([self.schema.field(feature.name)])
+        kind = ibis.Schema.from_pyarrow(one)[feature.name]
+        return compile_expression(feature.expression, table).cast(kind)
+
+    def _joined(self, points: pd.DataFrame, own: pa.Table, ranked: pa.Table) -> pa.Table:
+        """The feature table's rows of some points from their two halves, all in one order."""
+        days = pa.array(points["as_of_day"], pa.int32())
+        known = {"account_id": pa.array(points["account_id"], pa.string()),
+                 "as_of": days.cast(pa.date32())}  # fmt: skip
+        halves = {c: half[c] for half in (ranked, own) for c in half.column_names}
+        columns = [known[c] if c in known else halves[c] for c in self.schema.names]
+        return pa.table(columns, names=self.schema.names).cast(self.schema)
+
+    def _alone(self, feature: Feature, points: pd.DataFrame) -> None:
+        """Compute one feature, or what is compared in it, and keep nothing of it."""
+        inner = [e.of for e in comparisons(feature.expression)] or [feature.expression]
+        try:
+            self.session.look_at(points)
+            parts = self.session.parts(inner)
+            columns = {f"part_{i}": compile_expression(e, parts) for i, e in enumerate(inner)}
+            self.engine.to_arrow(parts.select(**columns))
+        finally:
+            self.engine.forget()
+
+
+def _passes(panel: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, bool]]:
+    """The panel in chunks, and whether to compute all of a chunk at once.
+
+    Where most of the panel is observed, as on a calendar grid, one pass serves observations and
+    peers; where few are, the others are only ranked.
+    """
+    mostly_ranked = 2 * panel["observed"].sum() < len(panel)
+    for chunk in chunks(panel, CHUNK_RANKED if mostly_ranked else CHUNK_POINTS):
+        yield chunk, 2 * int(chunk["observed"].sum()) >= len(chunk)

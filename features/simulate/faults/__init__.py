@@ -1,0 +1,1 @@
+"""What goes wrong with data on their way to us: switchable, and never touching what is true."""
