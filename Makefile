@@ -48,13 +48,22 @@ docs: install  ## write the page of all features again
 	$(BIN)/python -m features.described > docs/features.md
 
 # Markdown and PNG: what a code host shows. Tables as text: it would print the styles of HTML ones.
+# One thread: on a busy machine, two wait for each other.
+define SMALLER
+import sys
+from PIL import Image
+for path in sys.argv[1:]:  # 128 colours: a third of the bytes, and no eye sees it
+    Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
+endef
+export SMALLER
 RENDER := $(BIN)/python -m nbconvert --execute --to markdown --log-level WARN \
 	--NbConvertBase.display_data_priority="['image/png', 'text/markdown', 'text/plain']"
 
 notebooks: install  ## run the notebooks on the workspace of `make demo`, write docs/notebooks/ again
 	rm -rf docs/.notebooks
-	GOLDPAN_WORKSPACE=$(abspath $(or $(GOLDPAN_WORKSPACE),workspace)) OMP_NUM_THREADS=2 \
+	GOLDPAN_WORKSPACE=$(abspath $(or $(GOLDPAN_WORKSPACE),workspace)) OMP_NUM_THREADS=1 \
 		$(RENDER) --output-dir docs/.notebooks notebooks/*.ipynb
+	$(BIN)/python -c "$$SMALLER" docs/.notebooks/*/*.png
 	rm -rf docs/notebooks
 	mv docs/.notebooks docs/notebooks
 

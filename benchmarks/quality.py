@@ -57,9 +57,8 @@ class Quality:
 
     @cached_property
     def cache(self) -> Path:
-        """Where the rivals' environments are made, and stay."""
-        given = self.chosen.rivals_folder
-        return Path(given).resolve() if given else self.folder / "rivals"
+        """Where the rivals' environments are made, and stay for the next run."""
+        return Path(self.chosen.rivals_folder).resolve()
 
     def company(self, seed: int) -> World:
         """One simulated company, with its features."""

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 
 from benchmarks.quality_matrix import names
 from benchmarks.quality_real import SETS
@@ -11,6 +12,7 @@ from benchmarks.quality_real import SETS
 ABOUT = "How good the models are; benchmarks/README.md says what each table means."
 FOLDER = Path("workspace/benchmarks/quality")
 CACHE = "GOLDPAN_RIVALS"
+ELSEWHERE = str(Path(gettempdir()) / "goldpan-rivals")
 PARTS = ("oracle", "matrix", "raw", "real")
 OUTCOMES = ("pql", "upgrade", "churn")
 
@@ -38,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     add("--without-featuretools", action="store_true", help="end to end, leave it out")
     add("--sets", type=among(SETS), default=SETS)
     add("--folder", type=Path, default=FOLDER, help="where the companies are made")
-    add("--rivals-folder", default=os.environ.get(CACHE), help=f"or {CACHE}: a folder outside "
-        "the project, where each rival's environment is made and stays")  # fmt: skip
+    add("--rivals-folder", default=os.environ.get(CACHE, ELSEWHERE), help=f"or {CACHE}: a folder "
+        "outside the project, where each rival's environment is made and stays")  # fmt: skip
     add("--keep", action="store_true", help="keep the companies for the next run")
     add("--write", action="store_true", help="put the tables into benchmarks/README.md")
     return made

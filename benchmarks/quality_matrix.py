@@ -13,15 +13,15 @@ from benchmarks.quality_figures import Drawn, drawn, less, standing, verdict
 from benchmarks.quality_worlds import Study
 from benchmarks.rivals.environment import Rival, UnavailableError
 from benchmarks.rivals.exchange import CALIBRATE, LEARN, TEST, TUNE, taken
-from training.assess import baseline_margins
-from training.calibrate import affine, margins
 from training.dataset import Floats, Mask
 from training.evaluate import Bootstrap, figure
-from training.fit import fit
-from training.models import baselines
-from training.tune import tune
+from training.fitting.calibrate import affine, margins
+from training.fitting.fit import fit
+from training.fitting.models import baselines
+from training.fitting.tune import tune
+from training.judging.assess import baseline_margins
 
-OURS = "Goldpan"
+OURS, UNTUNED = "Goldpan", "Goldpan, not tuned"
 MARGIN = 1.5  # of the seconds that our fit takes, kept for the fit that follows a search
 PARQUET = "pyarrow==24.0.0"
 PANDAS = "pandas==2.3.3"
@@ -105,7 +105,7 @@ def tuned(study: Study, seconds: float) -> Entry:
 def as_it_comes(study: Study) -> list[Entry]:
     """Ours without a search."""
     note = f"nothing tuned; {study.fitted.rounds} rounds"
-    return [Entry(f"{OURS}, not tuned", study.margins, study.seconds, note)]
+    return [Entry(UNTUNED, study.margins, study.seconds, note)]
 
 
 def logistic(study: Study) -> list[Entry]:
@@ -172,23 +172,24 @@ def table(found: Contest) -> str:
         theirs = scores[entry.name]
         apart = less(scores[OURS].log_loss, theirs.log_loss)
         told = f"{apart.value:+.5f} ({apart.low:+.5f} to {apart.high:+.5f})"
-        compared = (
-            ""
-            if entry.name.startswith(OURS)
-            else f"{told}: {verdict(apart, higher_is_better=False)}"
-        )
+        compared = "" if entry.name == OURS else f"{told}: {verdict(apart, higher_is_better=False)}"
         lines.append(
             f"| {entry.name} | {theirs.log_loss[0]:.5f} | {compared} | {figure(theirs.auc)} | "
             f"{entry.seconds:.0f} | {entry.note} |"
         )
     lines += [f"| {name} |  |  |  |  | left out: {why} |" for name, why in found.absent]
-    where = standing(OURS, scores)
-    level = "yes" if where.level else "no"
-    return "\n".join([
-        *lines, "",
-        f"Within one standard error of the best or better: **{level}** (best: {where.best}; "
-        f"{OURS} is {where.behind:.5f} behind it, standard error {where.error:.5f}).",
-    ])  # fmt: skip
+    return "\n".join([*lines, "", *(stands(name, scores) for name in (OURS, UNTUNED))])
+
+
+def stands(ours: str, scores: dict[str, Drawn]) -> str:
+    """Whether one entry of ours is level with the best of the others and itself, in a sentence."""
+    others = {name: found for name, found in scores.items() if name not in (OURS, UNTUNED)}
+    where = standing(ours, {**others, ours: scores[ours]})
+    return (
+        f"{ours} within one standard error of the best or better: "
+        f"**{'yes' if where.level else 'no'}** (best: {where.best}; {ours} is {where.behind:.5f} "
+        f"behind it, standard error {where.error:.5f}).  "
+    )
 
 
 def resampled(found: Contest) -> dict[str, Drawn]:

@@ -22,10 +22,10 @@ from benchmarks.rivals.environment import Rival, UnavailableError
 from benchmarks.rivals.exchange import taken
 from features import lake
 from features.errors import RefusedError
-from training.calibrate import margins
 from training.dataset import Dataset, Floats, Mask
 from training.evaluate import Bootstrap, figure
-from training.fit import fit
+from training.fitting.calibrate import margins
+from training.fitting.fit import fit
 from training.split import Split
 
 OURS = "Goldpan"

@@ -20,9 +20,9 @@ from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import refresh
 from features.workspace import Workspace
-from training.calibrate import margins
 from training.dataset import Dataset, Floats
-from training.fit import Fitted, fit
+from training.fitting.calibrate import margins
+from training.fitting.fit import Fitted, fit
 from training.observations import History, grid, read_history
 from training.outcomes import OUTCOMES, chosen
 from training.prepare import Task, feature_table, prepare

@@ -5,7 +5,6 @@ columns of ours: `event_us` (microseconds since 1970-01-01 UTC) and `event_month
 """
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction
 
 from features.events import CONTRACT, EVENTS, TIME
-from features.workspace import Workspace
+from features.workspace import Workspace, sync
 
 MONTH = "event_month"
 NAMES = ("row_id", "message_id", "row_hash")
@@ -80,6 +79,16 @@ def table_files(workspace: Workspace, name: str) -> list[str]:
     return sorted(str(_folder(workspace, name) / path) for path in paths)
 
 
+def places(workspace: Workspace, files: Iterable[str]) -> list[str]:
+    """Files of the lake as manifests name them: within it, so that a workspace may be moved."""
+    return [str(Path(file).relative_to(workspace.lake.resolve())) for file in files]
+
+
+def files_at(workspace: Workspace, places: Iterable[str]) -> list[str]:
+    """The files that a manifest names."""
+    return [str(workspace.lake.resolve() / place) for place in places]
+
+
 def read_table(workspace: Workspace, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """A table, or some of its columns, in memory; without rows when there is no table yet."""
     schema = table_schema(name)
@@ -108,12 +117,12 @@ class PartWriter:
         """Add rows; the file appears with the first."""
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            dictionary = [n for n in self.schema.names if n not in NAMES]
+            texts = [f.name for f in self.schema if pa.types.is_string(f.type)]
             self._writer = pq.ParquetWriter(
                 self.path,
                 self.schema,
                 compression=self.compression,
-                use_dictionary=dictionary,
+                use_dictionary=[n for n in texts if n not in NAMES],
                 write_page_checksum=True,
             )
         self._writer.write(batch)
@@ -123,9 +132,7 @@ class PartWriter:
         """End the file and force it to the disk."""
         if self._writer is not None:
             self._writer.close()
-            handle = os.open(self.path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
+            sync(self.path)
 
 
 @dataclass(frozen=True)

@@ -93,13 +93,11 @@ def blocks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
 
 
 def chunks(points: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
-    """Whole accounts at a time, about `size` rows each; `points` is sorted by account."""
+    """Whole accounts at a time, `size` rows each or a half more; `points` is sorted by account."""
     if points.empty:
         return
     block = points.groupby("account_id", sort=False).ngroup().to_numpy()
-    starts = [0]
-    for row in range(size, len(points), size):
-        starts.append(int(block.searchsorted(block[row], side="left")))
-    bounds = sorted({*starts, len(points)})
-    for low, high in pairwise(bounds):
+    even = -(-len(points) // max(1, round(len(points) / size)))
+    starts = [block.searchsorted(block[row]) for row in range(0, len(points), even)]
+    for low, high in pairwise(sorted({*map(int, starts), len(points)})):
         yield points.iloc[low:high]

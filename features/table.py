@@ -9,7 +9,7 @@ the others are computed; the result is what computing all of them would give.
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ def refresh(
                     writer.add(rows)
             untouched = {*points["month"]} - stale
             months = {m: held.months[m] for m in sorted(untouched)} | writer.close()
-            publish_json(_path(workspace), asdict(Manifest(stamp, made_of, months)))
+            places = {name: lake.places(workspace, files) for name, files in made_of.items()}
+            publish_json(_path(workspace), asdict(Manifest(stamp, places, months)))
         finally:  # of a build that failed nothing is left
             _forget_others(workspace, read_manifest(workspace).months)
     return Refreshed(len(kept), len(missing))
@@ -90,9 +91,11 @@ def refresh(
 def read_manifest(workspace: Workspace) -> Manifest:
     """What table there is; an empty one before the first build."""
     path = _path(workspace)
-    return (
-        Manifest(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Manifest()
-    )
+    if not path.is_file():
+        return Manifest()
+    held = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    made_of = {name: lake.files_at(workspace, files) for name, files in held.made_of.items()}
+    return replace(held, made_of=made_of)
 
 
 def read_features(workspace: Workspace, columns: Sequence[str] | None = None) -> pa.Table:

@@ -92,14 +92,14 @@ def publish_folder(final: Path) -> Iterator[Path]:
         raise
     for path in staged.rglob("*"):
         if path.is_file():
-            _sync(path)
-    _sync(staged)
+            sync(path)
+    sync(staged)
     retired = final.with_name(f".{final.name}.old")
     shutil.rmtree(retired, ignore_errors=True)
     if final.exists():
         final.rename(retired)
     staged.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
     shutil.rmtree(retired, ignore_errors=True)
 
 
@@ -113,12 +113,12 @@ def publish_file(final: Path) -> Iterator[Path]:
     staged = final.with_name(f".{final.name}.part")
     try:
         yield staged
-        _sync(staged)
+        sync(staged)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
     staged.replace(final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
 def publish_text(final: Path, text: str) -> None:
@@ -132,7 +132,8 @@ def publish_json(final: Path, value: Any) -> None:
     publish_text(final, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force a file, or a folder's names, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -105,7 +105,7 @@ def test_quality_is_measured_and_judged_in_one_run(
     ]
     assert len(losses) == 5  # ours tuned, the three baselines and the rival
     assert losses == sorted(losses)
-    level = re.search(r"better: \*\*(\w+)\*\* \(best: (\w+)", said)
+    level = re.search(r"better: \*\*(\w+)\*\* \(best: ([^;]+)", said)
     assert level
     assert level[1] == "yes" or level[2] != "Goldpan"
     assert "| one row per customer: a random day | 0." in said

@@ -14,8 +14,8 @@ from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_json
 from serving.model import contract_hash, load_bundle, promoted, promoted_folder
 from serving.score import by_signal, grade
-from training.bundle import export
 from training.dataset import Column, schema
+from training.records.bundle import export
 
 FEATURES = [
     {"name": f"f{i}", "dtype": "float32", "signal": f"s{i // 3}", "unit": "count", "kind": "act"}

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from training.bundle import golden, thresholds
-from training.calibrate import Affine, affine, average, contributions, fold, margins
+from training.fitting.calibrate import Affine, affine, average, contributions, fold, margins
+from training.records.bundle import golden, thresholds
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,13 @@ from made_up import made_up_settings, world
 
 from features.catalog import catalogue
 from features.errors import RefusedError
-from training.calibrate import Affine, fold
-from training.challenge import conditions
-from training.compare import (
+from training.dataset import schema
+from training.evaluate import Figure
+from training.fitting.calibrate import Affine, fold
+from training.fitting.fit import fit
+from training.prepare import labelled, task_of
+from training.promoting.challenge import conditions
+from training.promoting.compare import (
     OutdatedError,
     as_they_are,
     by_recipe,
@@ -16,11 +20,7 @@ from training.compare import (
     learnt_until,
     measured,
 )
-from training.dataset import schema
-from training.evaluate import Figure
-from training.fit import fit
-from training.prepare import labelled, task_of
-from training.registry import Candidate
+from training.records.registry import Candidate
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}
 BUSY = {"convert": -4.0, "churn": -5.5}

@@ -13,8 +13,8 @@ from training.evaluate import (
     log_losses,
     within_capacity,
 )
+from training.judging.worklist import captured
 from training.slices import sliced
-from training.worklist import captured
 
 
 def sample(rows=4000, accounts=400, seed=0):

@@ -6,12 +6,12 @@ from scipy.special import expit
 
 from features.errors import RefusedError
 from features.settings import Training
-from training import few
-from training.calibrate import margins
 from training.dataset import Column, Dataset
 from training.evaluate import Bootstrap, Figure, Ranking, draws, figure
-from training.fit import fit
-from training.gate import judge
+from training.fitting import few
+from training.fitting.calibrate import margins
+from training.fitting.fit import fit
+from training.judging.gate import judge
 from training.split import split
 
 COLUMNS = tuple(Column(f"x{i}", f"x{i}", "", "number", 0, None) for i in range(12))

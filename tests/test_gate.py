@@ -7,12 +7,12 @@ from made_up import made_up_settings, world
 
 from features.catalog import catalogue
 from features.errors import RefusedError
-from training.assess import assess
 from training.dataset import leaks, separation
 from training.evaluate import Figure
-from training.fit import fit
-from training.gate import judge
-from training.models import baselines
+from training.fitting.fit import fit
+from training.fitting.models import baselines
+from training.judging.assess import assess
+from training.judging.gate import judge
 from training.prepare import prepare
 from training.split import blocks, split
 

@@ -1,5 +1,6 @@
 """One more day is one more day's work, and comes out as if everything had been made at once."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -111,12 +112,18 @@ def test_what_comes_in_with_an_old_arrival_is_worked_in(
     pd.testing.assert_frame_equal(cells(grown), cells(whole), check_exact=True)
 
 
-def test_a_build_without_anything_new_computes_nothing(grown: Workspace) -> None:
-    """And leaves every file as it is."""
+def test_a_build_without_anything_new_computes_nothing(grown: Workspace, tmp_path: Path) -> None:
+    """And leaves every file as it is, also where the workspace was moved to another folder."""
     before = table.read_manifest(grown).months
-    made = built(grown)
-    assert made.computed == 0 < made.kept
-    assert table.read_manifest(grown).months == before
+    moved = Workspace(tmp_path / "moved")
+    shutil.copytree(grown.root, moved.root)
+    for place in (grown, moved):
+        made = built(place)
+        assert made.computed == 0 < made.kept
+        assert table.read_manifest(place).months == before
+    files = weeks.read_manifest(moved).events
+    assert files
+    assert all(Path(file).is_relative_to(moved.root.resolve()) for file in files)
 
 
 def test_another_meaning_asks_for_everything_anew(grown: Workspace) -> None:

@@ -9,11 +9,12 @@ from made_up import made_up_settings, world
 
 from features.errors import InputError, NotReadyError, RefusedError
 from features.workspace import Workspace, publish_text
-from training import bundle, promotions, registry
-from training.gate import Condition
-from training.promotion import contenders, promote, rollback
-from training.promotions import Line
-from training.tracking import connect, quietly
+from training.judging.gate import Condition
+from training.promoting import promotions
+from training.promoting.promotion import contenders, promote, rollback
+from training.promoting.promotions import Line
+from training.records import bundle, registry
+from training.records.tracking import connect, quietly
 from training.train import learn_all
 
 ROOT = Path(__file__).parent.parent
@@ -155,7 +156,7 @@ def kill(monkeypatch, step, act):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"training.promotion.{step}", dies)
+        patch.setattr(f"training.promoting.promotion.{step}", dies)
         with pytest.raises(KeyboardInterrupt):
             act()
 

@@ -9,12 +9,12 @@ import pytest
 from scipy.special import expit
 
 from features.settings import Training
-from training.backtest import CUT_OFFS, shortfall
 from training.dataset import Column, Dataset
-from training.hazard import Watch, When, curve, follow, learnable, median, spread
+from training.fitting.backtest import CUT_OFFS, shortfall
+from training.fitting.hazard import Watch, When, curve, follow, learnable, median, spread
+from training.fitting.tune import START, Judge, decided, folds, search, standard_error, tune
 from training.leaks import alarms
 from training.split import Split, thinned, windows
-from training.tune import START, Judge, decided, folds, search, standard_error, tune
 
 TRAINING = Training(seed=3, threads=1, bootstrap=60)
 COLUMNS = tuple(Column(f"x{i}", f"x{i}", "", "number", 0, None) for i in range(6))

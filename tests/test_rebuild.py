@@ -16,11 +16,11 @@ from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import refresh
 from features.workspace import Workspace
-from training.leavings import made_from
 from training.observations import grid, read_history
-from training.origin import dataset_digest, portable, restored, settings_hash
 from training.prepare import feature_table, prepare
-from training.rebuild import again
+from training.records.leavings import made_from
+from training.records.origin import dataset_digest, portable, restored, settings_hash
+from training.records.rebuild import again
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,7 +72,7 @@ def test_other_code_and_another_digest_are_told(made):
     place, told, settings, _ = made
     code = {**told["code"], "sources": "0" * 64, "commit": None}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.rebuild.made_again", lambda *_: made[3])
+        patch.setattr("training.records.rebuild.made_again", lambda *_: made[3])
         found = again(place, {**told, "code": code, "dataset": "f" * 64}, settings)
     assert not found.same
     assert "sources 000000000000" in str(found.other_code)

@@ -13,10 +13,10 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError, RefusedError
 from features.workspace import Workspace, publish_text
-from training import bundle
-from training.calibrate import contributions
-from training.promotion import promote
-from training.tracking import connect, quietly
+from training.fitting.calibrate import contributions
+from training.promoting.promotion import promote
+from training.records import bundle
+from training.records.tracking import connect, quietly
 from training.train import learn_all
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}

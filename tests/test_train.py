@@ -12,10 +12,10 @@ from features.catalog import catalogue
 from features.errors import NotReadyError, RefusedError
 from features.settings import Subscriptions
 from features.workspace import Workspace, publish_json
-from training.fit import fit
+from training.fitting.fit import fit
 from training.observations import grid
 from training.prepare import feature_table, prepare
-from training.promotion import promote
+from training.promoting.promotion import promote
 from training.train import STEPS, learn_all, train
 
 ONE = {"churn": {"horizon_days": 30, "every_days": 15}}

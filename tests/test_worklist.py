@@ -3,13 +3,13 @@ import pytest
 from scipy.special import expit
 
 from features.settings import Contact
-from training.backtest import CutOff
-from training.backtested import backtested
 from training.dataset import Column, Dataset
 from training.evaluate import Bootstrap
+from training.fitting.backtest import CutOff
+from training.judging.backtested import backtested
+from training.judging.stability import agreed, resampled
+from training.judging.worklist import profit, smooth_ece, worked
 from training.slices import masks
-from training.stability import agreed, resampled
-from training.worklist import profit, smooth_ece, worked
 
 
 def rows(y, mrr=None, X=None, columns=()):

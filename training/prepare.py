@@ -11,9 +11,9 @@ from features.settings import Outcome as Timing
 from features.settings import Settings
 from features.table import read_features
 from features.workspace import Workspace
-from training import few
 from training.dataset import Dataset, assemble
-from training.hazard import Watch
+from training.fitting import few
+from training.fitting.hazard import Watch
 from training.labels import label, waits
 from training.observations import PAIR, History, schedule
 from training.outcomes import OUTCOMES, Outcome, eligible, in_words

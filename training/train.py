@@ -16,25 +16,25 @@ from features.settings import Outcome as Timing
 from features.settings import Settings, Training
 from features.table import check_current
 from features.workspace import Workspace
-from training import registry
-from training.assess import assess
-from training.backtest import backtest, shortfall
-from training.calibrate import margins
 from training.evaluate import Figure
-from training.fit import Fitted, fit
-from training.gate import Verdict
-from training.hazard import When, follow
-from training.horizons import Horizon, described, horizons
-from training.horizons import metrics as horizon_metrics
+from training.fitting.backtest import backtest, shortfall
+from training.fitting.calibrate import margins
+from training.fitting.fit import Fitted, fit
+from training.fitting.hazard import When, follow
+from training.fitting.horizons import Horizon, described, horizons
+from training.fitting.horizons import metrics as horizon_metrics
+from training.fitting.models import baselines
+from training.fitting.tune import Tuned, tune
+from training.judging.assess import assess
+from training.judging.gate import Verdict
 from training.leaks import Rebuild, alarms, rebuilding
-from training.leavings import leavings
-from training.models import baselines
 from training.observations import History, read_history
 from training.outcomes import chosen
 from training.prepare import Task, feature_table, prepare
-from training.registry import Record
-from training.tracking import check_answers
-from training.tune import Tuned, tune
+from training.records import registry
+from training.records.leavings import leavings
+from training.records.registry import Record
+from training.records.tracking import check_answers
 
 STEPS = ("tuning", "fitting", "following", "testing back", "judging", "registering")
 Refusal = Callable[[str, RefusedError], None]

@@ -1,7 +1,9 @@
 """The feature rows of one block of days, accounts after accounts, so that memory is bounded."""
 
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -36,11 +38,12 @@ class Block:
 
         `panel`: as `with_peers` makes it.
         """
-        own = []
+        own: list[pa.Table] = []
         for chunk, both in _passes(panel):
             with located(self.features, chunk, self._alone):
-                own.append(self._own(chunk, both))
-        ranked = self.engine.to_arrow(self.engine.repeat("ranked", self._ranked))
+                own += (_aside(rows, self.session.tmp) for rows in self._own(chunk, both))
+        self.engine.forget()
+        ranked = self.engine.to_arrow(self.session.repeat("ranked", self._ranked))
         observed, at = panel.loc[panel["observed"], POINT], 0
         while own:
             part = own.pop(0)
@@ -49,15 +52,17 @@ class Block:
             at += len(part)
             yield check_finite(rows, self.features)
 
-    def _own(self, chunk: pd.DataFrame, both: bool) -> pa.Table:
+    def _own(self, chunk: pd.DataFrame, both: bool) -> Iterator[pa.Table]:
         """What needs no peers of the chunk's observations; fills what `_ranked` reads."""
-        session, repeat = self.session, self.engine.repeat
+        session, repeat = self.session, self.session.repeat
         session.look_at(chunk)
         if both:
-            return self.engine.to_arrow(repeat("all", partial(self._observed, ranked=True)))
+            yield self.engine.to_arrow(repeat("all", partial(self._observed, ranked=True)))
+            return
         repeat("standing", self._standing)
-        session.look_at(chunk[chunk["observed"]])
-        return self.engine.to_arrow(repeat("observed", self._observed))
+        if chunk["observed"].any():
+            session.look_at(chunk[chunk["observed"]])
+            yield self.engine.to_arrow(repeat("observed", self._observed))
 
     def _observed(self, *, ranked: bool = False) -> ibis.Table:
         """Context and features that need no peers; aside goes what the others are made of."""
@@ -117,6 +122,16 @@ class Block:
             self.engine.to_arrow(parts.select(**columns))
         finally:
             self.engine.forget()
+
+
+def _aside(rows: pa.Table, folder: Path) -> pa.Table:
+    """The rows on the disk instead of in memory, for as long as somebody holds them."""
+    path = folder / f"rows-{uuid.uuid4().hex}.arrow"
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as sink:
+        sink.write_table(rows)
+    held = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    path.unlink()
+    return held
 
 
 def _passes(panel: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, bool]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import ibis
+import pyarrow as pa
 
 from features.algebra import (
     RING_DAYS,
@@ -32,6 +33,7 @@ from features.algebra import (
 )
 from features.compute import days
 from features.compute.windows import Windowed, totals, windowed
+from features.facts.known import beside
 from features.points import POINT
 
 Stage = Callable[[ibis.Table], ibis.Table]
@@ -64,14 +66,12 @@ def leaves(
     """
     every = [leaf for e in expressions for leaf in e.walk() if not list(leaf.parts())]
     found = [leaf for leaf in dict.fromkeys(every) if not isinstance(leaf, Fact)]
-    joined = facts
-    for table in (
+    tables = [
         *_account_tables(found, points, rollups, facts, stage),
         *_key_tables(found, points, _users(rollups), stage),
         *_key_tables(found, points, _events(found, rollups, events_of), stage),
-    ):
-        joined = joined.left_join(table, POINT).drop([f"{c}_right" for c in POINT])
-    return joined
+    ]
+    return beside(facts, tables)
 
 
 def column(leaf: Expression) -> str:
@@ -143,21 +143,21 @@ def _measures(
 class Keys:
     """A rollup by a key (the user, the event), and what the algebra's keys mean on it.
 
-    `counts`: key of the algebra → the column that counts it. `covered`: key → the rollup's keys
-    that it covers; a key left out covers all.
+    `counts`: key of the algebra → the column that counts it. `covered`: key → the numbers of the
+    rollup's keys that it covers; a key left out covers all.
     """
 
     rollup: ibis.Table
     by: str
     counts: Mapping[str, str]
-    covered: Mapping[str, Sequence[str]]
+    covered: Mapping[str, Sequence[int]]
 
     def n(self, per_key: ibis.Table, key: str, window: Window) -> Any:
         """How often each key that counts occurs in a window; null for the others and for 0."""
         n = per_key[self.window(key, window).name]
         counts = n > 0
         if key in self.covered:
-            counts &= per_key[self.by].isin(list(self.covered[key]) or [""])
+            counts &= per_key[self.by].isin(list(self.covered[key]) or [-1])
         return ibis.ifelse(counts, n, ibis.null())
 
     def window(self, key: str, window: Window, reducer: str = "sum") -> Windowed:
@@ -181,13 +181,19 @@ def _users(rollups: Rollups) -> Keys:
 def _events(
     found: list[Expression], rollups: Rollups, events_of: Mapping[str, Sequence[str]]
 ) -> Keys:
-    """The events that some leaf counts, each also as a key of its own."""
+    """The events that some leaf counts, each also as a key of its own; by numbers, in order."""
     single = {f"event:{e.event}": [e.event] for e in found if isinstance(e, EventCount)}
     keys = {getattr(e, "key", "") for e in found}
-    covered = {key: names for key, names in events_of.items() if key in keys} | single
-    events = sorted({event for names in covered.values() for event in names})
-    rows = rollups.account_event_day
-    rows = rows.filter(rows.event.isin(events or [""]))
+    named = {key: names for key, names in events_of.items() if key in keys} | single
+    events = sorted({event for names in named.values() for event in names})
+    number = {event: i for i, event in enumerate(events)}
+    numbers = {
+        "event": pa.array(events, pa.string()),
+        "_number": pa.array(range(len(events)), pa.int32()),
+    }
+    both = rollups.account_event_day.join(ibis.memtable(pa.table(numbers)), "event")
+    rows = both.mutate(event=both["_number"])
+    covered = {key: [number[event] for event in names] for key, names in named.items()}
     return Keys(rows, "event", dict.fromkeys(covered, "n"), covered)
 
 
@@ -223,7 +229,9 @@ def _reduced(leaf: Expression, per_key: ibis.Table, keys: Keys) -> Any:
     """One row per key reduced to one number."""
     match leaf:
         case EventCount(event, window):
-            return keys.n(per_key, f"event:{event}", window).sum()
+            (number,) = keys.covered[f"event:{event}"]
+            n = per_key[keys.window(f"event:{event}", window).name]
+            return (n * (per_key[keys.by] == number).cast("float64")).sum()
         case Distinct(key, window, at_least):
             return _how_many(keys.n(per_key, key, window) >= at_least)
         case OnlyIn(key, window, other):

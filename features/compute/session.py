@@ -36,7 +36,7 @@ class Session:
     ) -> None:
         self.engine, self.settings = engine, settings
         first, last = int(points["as_of_day"].min()), int(points["as_of_day"].max())
-        self.folder, self.manifest = workspace.rollups, manifest
+        self.folder, self.tmp, self.manifest = workspace.rollups, workspace.tmp, manifest
         self.ring = {name: self._ring(name, first, last) for name in KEYS}
         self.ever = {name: self._read(f"ever_{name}", name, 0, last - 1) for name in KEYS}
         self.events_of = events_of(engine, self.ever["account_event_day"], settings)
@@ -49,6 +49,10 @@ class Session:
         self.points = self.engine.register(chunk[columns].set_axis([*POINT, "observed"], axis=1))
         names = chunk[["account_id", "number"]].drop_duplicates("number")
         self.names = self.engine.register(names.set_axis(["_name", "_number"], axis=1))
+
+    def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
+        """Do work on what is looked at: again as before, where the same events are listed."""
+        return self.engine.repeat(f"{key} {self.events_of}", work)
 
     def parts(self, wanted: list[Expression]) -> ibis.Table:
         """The leaves of `wanted` and all facts, one row a point."""

@@ -50,8 +50,8 @@ class Engine(Protocol):
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; once more when it was done under this key before.
 
-        The work always means the same: it reads tables by the same names, with the same columns.
-        So an engine may run the statements of the first time again.
+        The work always means the same and begins with as many tables kept: it reads tables by the
+        same names, with the same columns. So an engine may run the first time's statements again.
         """
 
     def to_arrow(self, table: ibis.Table) -> pa.Table:
@@ -149,17 +149,22 @@ class DuckDBEngine:
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; again by the statements of the first time."""
         if key not in self._done:
-            noted: list[Filled] = []
-            self._noting = noted
-            result = work()
-            self._noting = None
-            self._done[key] = noted, result
-            self._compiled[result.op()] = self._sql(result)
-            return result
-        noted, result = self._done[key]
-        for one in noted:
+            self._done[key] = self._noted(work)
+            return self._done[key][1]
+        filled, result = self._done[key]
+        for one in filled:
             self._fill(one)
         return result
+
+    def _noted(self, work: Callable[[], ibis.Table]) -> tuple[list[Filled], ibis.Table]:
+        """What work fills, and its result, whose statement is kept."""
+        self._noting = noted = list[Filled]()
+        try:
+            result = work()
+        finally:
+            self._noting = None
+        self._compiled[result.op()] = self._sql(result)
+        return noted, result
 
     def _fill(self, one: Filled) -> ibis.Table:
         """Run a statement and put its rows into the table, which is made if it is not there."""
@@ -189,10 +194,12 @@ class DuckDBEngine:
         self, table: ibis.Table, parts: Mapping[int, Path], order_by: Sequence[str]
     ) -> None:
         """Write the rows of each `part` to its path, sorted, as one file."""
-        kept = self.keep(table)
+        kept, order = self.keep(table).get_name(), ", ".join(order_by)
         for part, path in parts.items():
-            rows = kept.filter(kept.part == part).drop("part").order_by(list(order_by))
-            self._con.to_parquet(rows, path, row_group_size=ROW_GROUP)
+            mine = f'FROM "{kept}" SELECT * EXCLUDE part WHERE part = {part} ORDER BY {order}'
+            file = str(path).replace("'", "''")
+            options = f"FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP}"
+            self._con.raw_sql(f"COPY ({mine}) TO '{file}' ({options})")
 
     def close(self) -> None:
         """End the connection; its tables end with it."""

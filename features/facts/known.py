@@ -38,12 +38,12 @@ def first(rows: ibis.Table, keys: list[str], order: list[Any]) -> ibis.Table:
     return ranked.filter(_.place == 0).drop("place")
 
 
-def beside(points: ibis.Table, parts: list[ibis.Table]) -> ibis.Table:
+def beside(points: ibis.Table, parts: Sequence[ibis.Table]) -> ibis.Table:
     """The points with the columns of each part; null where it has no row."""
-    table = points.select(*POINT)
-    for part in parts:
-        table = table.left_join(part, POINT).drop([f"{c}_right" for c in POINT])
-    return table
+    table = points
+    for i, part in enumerate(parts):
+        table = table.left_join(part, POINT, rname=f"{{name}}_{i}")
+    return table.drop([f"{c}_{i}" for c in POINT for i in range(len(parts))])
 
 
 def unchanged_since(

@@ -57,7 +57,11 @@ def _where(condition: Any, number: Any) -> Any:
 
 def _members(points: ibis.Table, users: ibis.Table) -> ibis.Table:
     """The users of each point's account and the days of their first and last midnight there."""
-    rows = newest(visible(points, users, "created_at"), [*POINT, "user_id"])
+    who = ["account_id", "user_id"]
+    twice = users.group_by(who).having(_.count() > 1).agg(n=_.count())
+    once = visible(points, users.anti_join(twice, who), "created_at")
+    again = visible(points, users.semi_join(twice, who), "created_at")
+    rows = once.union(newest(again, [*POINT, "user_id"]).select(once.columns))
     dated = rows.select(
         *POINT,
         "role",

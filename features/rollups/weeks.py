@@ -24,7 +24,7 @@ from features.instants import DAY_US
 from features.progress import Progress, silent
 from features.rollups import daily
 from features.settings import Settings
-from features.workspace import Workspace, publish_json
+from features.workspace import Workspace, publish_json, sync
 
 WEEK_US = 7 * DAY_US
 BLOCK_EVENTS = 2_000_000
@@ -62,7 +62,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     if not path.is_file():
         return Manifest()
     held = json.loads(path.read_text(encoding="utf-8"))
-    lists = {name: tuple(held[name]) for name in ("events", "users", "identities")}
+    lists = {name: tuple(lake.files_at(workspace, held[name])) for name in _READ}
     return Manifest(meaning=held["meaning"], weeks=held["weeks"], **lists)
 
 
@@ -92,7 +92,8 @@ def ensure_rollups(
         done += sum(counts[week] for week in block)
     kept = {week: made for week, made in held.weeks.items() if int(week) in set(counts) - stale}
     now = Manifest(meaning, **files, weeks=kept | names)
-    publish_json(workspace.rollups / "manifest.json", asdict(now))
+    made_of = {name: lake.places(workspace, files[name]) for name in _READ}
+    publish_json(workspace.rollups / "manifest.json", asdict(now) | made_of)
     _forget_others(workspace.rollups, now)
     return now
 
@@ -201,6 +202,8 @@ class _Maker:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             parts = {int(w): self.folder / name / f"{made}.parquet" for w, made in names.items()}
             self.engine.write_parts(rows.mutate(part=rows.day // 7), parts, ["account_id", "day"])
+            for path in parts.values():
+                sync(path)
         self.engine.forget()
         return names
 

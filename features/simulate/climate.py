@@ -75,13 +75,13 @@ def draw_climate(days: int, first_day: np.datetime64, rng: np.random.Generator) 
     """Draw a world's climate for `days` days and `BEYOND`."""
     rate = 0.006 * np.exp(rng.normal(0, 0.3, len(AREAS)))
     span, season = days + BEYOND, rng.uniform(0.1, 0.2)
-    rise, drift, phase = rng.uniform(0.08, 0.18), rng.uniform(0.05, 0.25), rng.uniform(0, 6.28)
+    rise, drift, phase = rng.uniform(0.08, 0.18), rng.uniform(0.02, 0.12), rng.uniform(0, 6.28)
     day = np.arange(span)
     return Climate(
         pace=_paces(first_day, span, season),
         incidents=_incidents(span, rate, rng),
         price=np.where(day >= PRICE_RISES_AT * days, 1 + rise, 1.0),
-        rival=drift * (day - days / 2) / 365 + 0.08 * np.sin(day / 60 + phase),
+        rival=drift * (day - days / 2) / 365 + 0.05 * np.sin(day / 60 + phase),
         appetite=rng.normal(0, 0.1, 3),
         incident_rate=rate,
         growth=float(rng.uniform(0.5, 0.8)),

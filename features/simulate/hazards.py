@@ -15,7 +15,7 @@ from features.simulate.state import GROWING, State, began_well, usable
 from features.simulate.traits import Traits
 from features.simulate.truth import SEQUENCES, planted
 
-CONVERT, UPGRADE, CHURN = -8.1, -11.4, -10.7
+CONVERT, UPGRADE, CHURN = -8.1, -11.4, -11.0
 RENEWAL_WINDOW = 60
 FLOOR = 3e-5  # some leave for reasons that nobody can know
 
@@ -73,8 +73,8 @@ def churn(state: State, traits: Traits, contracts: Contracts, weather: Weather) 
     """Chance that a customer decides today to leave; those on annual terms only near renewal."""
     tenure = state.day - contracts.paid_since
     log_odds = CHURN + weather.appetite[2] + weather.rival
-    log_odds += 2 * _dear(weather.price / contracts.price - 1, traits)
-    log_odds += 3.2 * np.clip(state.fall - 0.3, 0, 1.2) - 1.1 * np.clip(state.mood, -2, 1)
+    log_odds += 4 * (weather.price / contracts.price - 1) * np.maximum(traits.thrift, 0)
+    log_odds += 2.8 * np.clip(state.fall - 0.3, 0, 1.2) - 1.0 * np.clip(state.mood, -2, 1)
     log_odds += 2.5 * _loss(state) * np.where(state.users < 4, 1.2, 0.8)
     log_odds += 0.4 * traits.frailty + 0.8 * np.clip(state.intent, -1, 2.0) - 0.5 * traits.fit
     log_odds += 0.7 * np.exp(-np.maximum(tenure, 0) / 50)
@@ -107,8 +107,8 @@ def room_above(contracts: Contracts) -> Flags:
 
 
 def _dear(rise: float | Floats, traits: Traits) -> Floats:
-    """What a rise in price (a share) takes from the log-odds: more from the thrifty."""
-    return np.asarray(2.0 * rise * np.exp(0.6 * traits.thrift))
+    """What a rise in price (a share) takes from the log-odds: little from most, more if thrifty."""
+    return np.asarray(rise * (0.3 + 1.2 * traits.thrift))
 
 
 def _trial_ends(state: State, contracts: Contracts) -> Flags:

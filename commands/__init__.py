@@ -1,0 +1,1 @@
+"""The command line: its verbs, in the order of the data, and what they show."""

@@ -1,0 +1,87 @@
+"""Everything once, for a simulated company; what a demo leaves, the next need not make again."""
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.data import build, ingest, simulate
+from commands.models import promoted, trained
+from commands.options import company, verb
+from commands.scores import scored, serve
+from commands.terminal import screen
+from features.errors import InputError
+from features.read_settings import load_settings
+from features.workspace import Workspace, publish_json
+
+NOTE = "demo.json"
+
+
+@verb
+@company
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option("--no-serve", is_flag=True, help="End after the scores.")
+@click.option("--again", is_flag=True, help="Make everything anew.")
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    workspace: Path,
+    settings_file: Path,
+    accounts: int,
+    days: int,
+    seed: int,
+    port: int,
+    no_serve: bool,
+    again: bool,
+) -> None:
+    """Do everything once, for a simulated company.
+
+    What a former demo with the same options made is served at once.
+    """
+    place, settings = Workspace(workspace), load_settings(settings_file)
+    common = {"workspace": workspace, "settings_file": settings_file}
+    options = {"accounts": accounts, "days": days, "seed": seed}
+    stamp = options | {"made_by": made_by(settings_file)}
+    if begun(place, stamp, again):
+        ctx.invoke(simulate, **common, **options)
+        ctx.invoke(ingest, **common, sources=())
+        ctx.invoke(build, **common)
+        trained(place, settings, None)
+        promoted(place, settings, tuple(settings.outcomes.declared()), None)
+        scored(place, settings, None)
+        finished(place, stamp)
+    else:
+        screen.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
+    if not no_serve:
+        ctx.invoke(serve, **common, port=port)
+
+
+def begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:
+    """Whether there is work to do; another demo's data are cleared, nobody else's are touched."""
+    note = place.root / NOTE
+    if note.is_file():
+        found = json.loads(note.read_text())
+        if found == stamp | {"complete": True} and not again:
+            return False
+        if again or {**found, "complete": False} != stamp | {"complete": False}:
+            for folder in (place.lake, place.rollups, place.features):
+                shutil.rmtree(folder, ignore_errors=True)
+    elif place.lake.exists():
+        raise InputError(f"data in {place.root} that no demo made", do="Name another --workspace.")
+    publish_json(note, stamp | {"complete": False})
+    return True
+
+
+def finished(place: Workspace, stamp: dict[str, Any]) -> None:
+    """Note that the demo ran to its end."""
+    publish_json(place.root / NOTE, stamp | {"complete": True})
+
+
+def made_by(settings_file: Path) -> str:
+    """A digest of the settings and of our own code."""
+    home, parts = Path(__file__).parent.parent, ("features", "training", "serving")
+    code = sorted(path for part in parts for path in home.glob(f"{part}/**/*.py"))
+    return sha256(b"".join(p.read_bytes() for p in [settings_file, *code])).hexdigest()

@@ -1,0 +1,1 @@
+"""Boosters and baselines: fitted, tuned, calibrated, refitted at cut-offs; and when."""

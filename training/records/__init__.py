@@ -1,0 +1,1 @@
+"""What a run leaves: MLflow, the card, pictures, the bundle, promotions, its data again."""
