@@ -124,7 +124,7 @@ def test_a_feature_no_longer_made_and_no_time_at_all_are_errors_in_words(made):
     [
         ({"periods": 1}, "compared with champion 1 on at least 2 matured cut-offs"),
         ({"bounds": {"log_loss_share": 0.0051, "lift_share": 0.0}}, "at most +0.51%"),
-        ({"bounds": {"log_loss_share": 0.0, "lift_share": -0.021}}, "at least -2.1%"),
+        ({"bounds": {"log_loss_share": 0.0, "lift_share": -0.021}}, "at most -2.1%"),
         ({"slices": {"plan pro": Figure(-0.06, -0.09, -0.031)}}, "the worst is 'plan pro'"),
     ],
 )

@@ -183,8 +183,8 @@ def spread(
     X[:, :-1] = data.X[who]
     X[:, -1] = stretch
     y = came.astype(np.float64)
-    rows = Dataset(X, y, data.account[who], data.as_of[who], data.mrr[who], columns)
-    return rows, stretch.astype(np.int64)
+    wide = Dataset(X, y, data.account[who], data.as_of[who], data.mrr[who], columns)
+    return wide, stretch.astype(np.int64)
 
 
 def starts(y: Floats, stretch: NDArray[np.int64], count: int) -> Floats:

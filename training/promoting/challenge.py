@@ -9,6 +9,9 @@ from training.promoting.compare import Comparison, OutdatedError, compare
 from training.promoting.promotion import Challenge
 from training.records.registry import Candidate
 
+# A lower bound of -2 % would ask for more positives than there are: of models of the sample company
+# (800 to 1,300 test positives) that differ by their seed alone it refuses five of six, by bounds of
+# -2.6 to -13 %, one of them surely better in log loss and AUC. So only a sure loss of lift refuses.
 MOST_LOSS, LEAST_LIFT, WORSE_SLICE = 0.005, -0.02, -0.03
 FEWEST_PERIODS = 2
 
@@ -35,7 +38,7 @@ def conditions(found: Comparison) -> list[Condition]:
     than = f"champion {found.versions[0]}"
     told = [p for p in found.periods if p.positives >= FEWEST_TEST_POSITIVES]
     loss, lift = found.differences["log_loss_share"], found.differences["lift_share"]
-    upper, lower = found.bounds["log_loss_share"], found.bounds["lift_share"]
+    upper, most = found.bounds["log_loss_share"], found.bounds["lift_share"]
     worse = {name: f for name, f in found.slices.items() if f.high < WORSE_SLICE}
     return [
         Condition(f"compared with {than} on at least {FEWEST_PERIODS} matured cut-offs of "
@@ -44,8 +47,8 @@ def conditions(found: Comparison) -> list[Condition]:
         Condition(f"log loss no worse than {than}'s", loss.value <= 0, f"{loss.value:+.2%}"),
         Condition(f"log loss surely not {MOST_LOSS:.1%} worse than {than}'s (upper 90 %)",
                   upper <= MOST_LOSS, f"at most {upper:+.2%}"),
-        Condition(f"lift at capacity surely not {-LEAST_LIFT:.0%} below {than}'s (lower 90 %)",
-                  lower >= LEAST_LIFT, f"{lift.value:+.1%}, at least {lower:+.1%}"),
+        Condition(f"lift at capacity not surely {-LEAST_LIFT:.0%} below {than}'s (upper 90 %)",
+                  most >= LEAST_LIFT, f"{lift.value:+.1%}, at most {most:+.1%}"),
         Condition(f"no part of the accounts surely {-WORSE_SLICE:.2f} of AUC worse off",
                   not worse, _worst(found)),
     ]  # fmt: skip

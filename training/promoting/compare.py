@@ -58,8 +58,8 @@ class Comparison:
     """The second version less the first, paired over resamples of accounts.
 
     `how`: in words. `differences`: log_loss, auc, pr_auc, log_loss_share (of the first's) and
-    lift_share (at capacity, of the first's). `bounds`: the upper 90 % of log_loss_share and the
-    lower 90 % of lift_share. `slices`: differences of AUC.
+    lift_share (at capacity, of the first's). `bounds`: the upper 90 % of log_loss_share and of
+    lift_share. `slices`: differences of AUC.
     """
 
     outcome: str
@@ -217,7 +217,7 @@ def measured(one: Candidate, other: Candidate, judged: Judged, settings: Setting
         differences={name: figure(draws) for name, draws in (pairs | shares).items()},
         bounds={
             "log_loss_share": _percentile(shares["log_loss_share"], 90),
-            "lift_share": _percentile(shares["lift_share"], 10),
+            "lift_share": _percentile(shares["lift_share"], 90),
         },
         periods=tuple(_period(judged, k, training) for k in np.unique(judged.period)),
         slices=_slices(judged, sample),
