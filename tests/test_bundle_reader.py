@@ -16,6 +16,7 @@ from serving.model import contract_hash, load_bundle, promoted, promoted_folder
 from serving.score import by_signal, grade
 from training.dataset import Column, schema
 from training.records.bundle import export
+from training.records.registry import Candidate
 
 FEATURES = [
     {"name": f"f{i}", "dtype": "float32", "signal": f"s{i // 3}", "unit": "count", "kind": "act"}
@@ -185,7 +186,8 @@ def test_a_bundle_that_training_wrote_is_read(tmp_path: Path) -> None:
     ]
     text = booster_of(rows).model_to_string()
     told = card("pql", np.array([0.1, 0.9]))
-    folder = export(Workspace(tmp_path), "pql", "3", text, schema(columns), told)
+    found = Candidate("pql", "3", "a run", text, {"schema.json": schema(columns)})
+    folder = export(Workspace(tmp_path), found, told)
     model = load_bundle(folder)
     assert (model.name, model.version) == ("pql", "3")
     assert model.features[-1].vocabulary == ("free", "team", "Übergröße")

@@ -81,7 +81,7 @@ def test_the_demo_says_what_it_did(made: tuple[Path, str]) -> None:
     for outcome in ("pql v1", "upgrade v1", "churn v1"):
         assert outcome in said
     for baseline in ("CBI rule", "recency", "logistic"):
-        assert said.count(baseline) == 3
+        assert said.count(f"\n  {baseline}  ") == 3  # a row in each model's table
     assert "Most MRR at risk" in said
     assert "; peers" in said  # a reason: the account's own fact beside its peers
 
