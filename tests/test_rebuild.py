@@ -33,7 +33,7 @@ def made(tmp_path_factory):
     pql = sample.outcomes.pql.model_copy(update={"every_days": 28})
     outcomes = sample.outcomes.model_copy(update={"pql": pql, "upgrade": None, "churn": None})
     settings = sample.model_copy(update={"outcomes": outcomes})
-    simulate(place, accounts=400, days=360, seed=3)
+    simulate(place, accounts=700, days=360, seed=3)
     ingest(place, settings, base=ROOT)
     refresh(place, settings, grid(place, settings))
     history = read_history(place, settings)
