@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalog import catalogue
+from features.code import digest
 from features.read_settings import load_settings
 from features.settings import Settings
 from features.simulate.world import simulate
@@ -136,7 +136,7 @@ def world(folder: Path, company: Company, settings: Settings, said: Callable[[st
     horizon = chosen(settings, OUTCOMES)["churn"].horizon_days
     name = f"{company.accounts}-{company.days}-{company.seed}-{horizon}"
     place, note = Workspace(folder / name), folder / name / DONE
-    made_of = json.dumps({**asdict(company), "code": code()})
+    made_of = json.dumps({**asdict(company), "code": digest("features", beside=(SETTINGS,))})
     if not note.is_file() or note.read_text(encoding="utf-8") != made_of:
         started = perf_counter()
         shutil.rmtree(place.root, ignore_errors=True)
@@ -146,9 +146,3 @@ def world(folder: Path, company: Company, settings: Settings, said: Callable[[st
         note.write_text(made_of, encoding="utf-8")
         said(f"  company {company.seed}: made in {perf_counter() - started:.0f} s")
     return World(place, settings, company)
-
-
-def code() -> str:
-    """A digest of what makes a company and its features: our code and the settings."""
-    files = [SETTINGS, *sorted((SETTINGS.parent / "features").glob("**/*.py"))]
-    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from commands.models import promoted, trained
 from commands.options import company, verb
 from commands.scores import scored, serve
 from commands.terminal import screen
+from features.code import digest
 from features.errors import InputError
 from features.read_settings import load_settings
 from features.workspace import Workspace, publish_json
@@ -82,6 +82,4 @@ def finished(place: Workspace, stamp: dict[str, Any]) -> None:
 
 def made_by(settings_file: Path) -> str:
     """A digest of the settings and of our own code."""
-    home, parts = Path(__file__).parent.parent, ("features", "training", "serving")
-    code = sorted(path for part in parts for path in home.glob(f"{part}/**/*.py"))
-    return sha256(b"".join(p.read_bytes() for p in [settings_file, *code])).hexdigest()
+    return digest("features", "training", "serving", beside=(settings_file,))

@@ -10,6 +10,7 @@ import pytest
 
 from features import lake
 from features.catalog import catalogue
+from features.code import digest
 from features.errors import InputError, NotReadyError
 from features.read_settings import load_settings
 from features.simulate.world import simulate
@@ -19,7 +20,7 @@ from features.workspace import Workspace
 from training.observations import grid, read_history
 from training.prepare import feature_table, prepare
 from training.records.leavings import made_from
-from training.records.origin import dataset_digest, portable, restored, settings_hash
+from training.records.origin import code, dataset_digest, portable, restored, settings_hash
 from training.records.rebuild import again
 
 ROOT = Path(__file__).parent.parent
@@ -122,3 +123,11 @@ def test_one_bit_changes_the_digest_and_the_kind_of_nan_does_not(made):
         bits.view(np.float32), data.y, data.account, data.as_of, data.mrr, data.columns
     )
     assert dataset_digest(odd) == before
+
+
+def test_a_run_names_the_code_that_made_it():
+    """The sources are those of the packages that decide a model: not none, and not any."""
+    said = code()
+    assert said["sources"] == digest("features", "training")
+    assert digest("features") != digest("training") != digest("nowhere")
+    assert (said["commit"] is not None) == (ROOT / ".git").exists()

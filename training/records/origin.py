@@ -7,20 +7,18 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from features.code import ROOT, digest
 from features.read_settings import parse_settings
 from features.settings import Settings, Source
 from features.table import read_manifest
 from features.workspace import Workspace
 from training.dataset import Dataset
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("features", "training")
 
 
@@ -35,7 +33,7 @@ def code() -> dict[str, Any]:
         "version": _package(),
         "commit": commit,
         "changed": changed,
-        "sources": sources_digest(),
+        "sources": digest(*PACKAGES),
     }
 
 
@@ -49,17 +47,6 @@ def code_in_words(found: Mapping[str, Any]) -> str:
     if found["commit"]:
         parts.append(f"commit {found['commit'][:12]}{' and changes' if found['changed'] else ''}")
     return ", ".join([*parts, f"sources {found['sources'][:12]}"])
-
-
-@cache
-def sources_digest() -> str:
-    """The sha256 over names and contents of all source files of features/ and training/."""
-    found = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            found.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
-            found.update(path.read_bytes() + b"\0")
-    return found.hexdigest()
 
 
 def lake_then(workspace: Workspace) -> dict[str, str]:
