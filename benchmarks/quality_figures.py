@@ -8,8 +8,6 @@ import numpy as np
 from training.dataset import Dataset, Floats
 from training.evaluate import Bootstrap, Figure, Ranking, figure, log_losses
 
-SURE = 1e-7
-
 
 @dataclass(frozen=True)
 class Drawn:
@@ -41,12 +39,6 @@ def shares(ours: Drawn, oracle: Drawn, constant: Drawn) -> tuple[Floats, Floats]
     rho = (ours.auc - 0.5) / (oracle.auc - 0.5)
     gain = (constant.log_loss - ours.log_loss) / (constant.log_loss - oracle.log_loss)
     return rho, gain
-
-
-def log_odds(p: Floats) -> Floats:
-    """Log-odds of probabilities, which may be 0 or 1."""
-    sure = np.clip(p, SURE, 1 - SURE)
-    return np.asarray(np.log(sure / (1 - sure)))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality_figures import drawn, log_odds, shares
+from benchmarks.quality_figures import drawn, shares
 from benchmarks.quality_worlds import END, Company, Study, World
+from benchmarks.rivals.exchange import log_odds
 from features.simulate.oracle import oracle
 from training.dataset import Floats, Mask
 from training.evaluate import Bootstrap, Figure, figure

@@ -24,6 +24,10 @@ class Figure:
         """The three numbers, for the card."""
         return asdict(self)
 
+    def flat(self, name: str) -> dict[str, float]:
+        """The three as MLflow takes them: under the name, and with `_low` and `_high`."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
@@ -55,6 +59,10 @@ class Bootstrap:
     def by_row(self) -> Iterator[Floats]:
         """Each resample's weight of each row, one resample at a time."""
         return (w[self.account].astype(np.float64) for w in self.weights)
+
+    def take(self, rows: Mask) -> "Bootstrap":
+        """The same resamples of these rows alone."""
+        return Bootstrap(self.weights, self.account[rows])
 
 
 def figure(draws: Floats) -> Figure:
@@ -101,6 +109,12 @@ class Ranking:
         return auc, float((hits * precision).sum() / ones[-1])
 
 
+def aucs(score: Floats, y: Floats, sample: Bootstrap) -> Floats:
+    """The AUC of one ordering, for each resample."""
+    ranking = Ranking(score, y)
+    return np.array([ranking.both(weights)[0] for weights in sample.by_row()])
+
+
 @dataclass(frozen=True)
 class Draws:
     """The resampled figures of one model: first value the sample's own."""
@@ -136,7 +150,7 @@ def draws(
     rows, ones = sample.sums(np.ones_like(y)), sample.sums(y)
     loss = sample.sums(log_losses(margin, y)) / rows
     constant = np.full_like(y, np.log(prevalence / (1 - prevalence)))
-    top, chosen = top_decile(margin), within_capacity(margin, test.as_of, capacity)
+    listed, chosen = top(margin, 0.1), within_capacity(margin, test.as_of, capacity)
     slope, intercept = recalibration(margin, y, sample)
     with np.errstate(invalid="ignore", divide="ignore"):
         return Draws(
@@ -144,7 +158,7 @@ def draws(
             pr_auc=ranked[:, 1],
             log_loss=loss,
             skill=1 - loss / (sample.sums(log_losses(constant, y)) / rows),
-            lift=share_of_ones(sample, y, top) / (ones / rows),
+            lift=share_of_ones(sample, y, listed) / (ones / rows),
             precision=share_of_ones(sample, y, chosen),
             calibration_slope=slope,
             calibration_intercept=intercept,
@@ -152,13 +166,13 @@ def draws(
         )
 
 
-def top_decile(score: Floats) -> Mask:
-    """The tenth of the rows with the highest scores.
+def top(score: Floats, share: float) -> Mask:
+    """The rows with the highest scores, this share of them, at least one.
 
-    >>> top_decile(np.arange(20.0)).nonzero()[0].tolist()
+    >>> top(np.arange(20.0), 0.1).nonzero()[0].tolist()
     [18, 19]
     """
-    return highest(score, max(1, round(len(score) / 10)))
+    return highest(score, max(1, round(share * len(score))))
 
 
 def within_capacity(score: Floats, as_of: NDArray[np.datetime64], capacity: int) -> Mask:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from training.dataset import Dataset, Floats, Mask
-from training.evaluate import Bootstrap, Figure, Ranking, figure
+from training.evaluate import Bootstrap, Figure, aucs, figure
 
 FEWEST = 50  # positives, and as many negatives
 BANDS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
@@ -56,13 +56,12 @@ def sliced(
 ) -> dict[str, Figure]:
     """AUC within each slice that holds at least 50 positives (and as many negatives)."""
     return {
-        name: figure(aucs(margin, test, sample, rows))
+        name: figure(within(margin, test, sample, rows))
         for name, rows in parts.items()
         if tellable(test.y, rows)
     }
 
 
-def aucs(margin: Floats, test: Dataset, sample: Bootstrap, rows: Mask) -> Floats:
+def within(margin: Floats, test: Dataset, sample: Bootstrap, rows: Mask) -> Floats:
     """The AUC among some rows, for each resample."""
-    ranking = Ranking(margin[rows], test.y[rows])
-    return np.array([ranking.both(w[rows])[0] for w in sample.by_row()])
+    return aucs(margin[rows], test.y[rows], sample.take(rows))

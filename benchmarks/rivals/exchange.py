@@ -84,9 +84,14 @@ def read(path: Path, seconds: float, threads: int) -> Task:
 
 def give(path: Path, p: np.ndarray, said: dict[str, Any]) -> None:
     """Write probabilities as log-odds."""
-    sure = np.clip(np.asarray(p, dtype=np.float64), SURE, 1 - SURE)
-    table = pa.table({"margin": np.log(sure / (1 - sure))})
+    table = pa.table({"margin": log_odds(p)})
     pq.write_table(table.replace_schema_metadata({NOTE: json.dumps(said)}), path)
+
+
+def log_odds(p: np.ndarray) -> np.ndarray:
+    """Log-odds of probabilities, which may be 0 or 1."""
+    sure = np.clip(np.asarray(p, dtype=np.float64), SURE, 1 - SURE)
+    return np.asarray(np.log(sure / (1 - sure)))
 
 
 def taken(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

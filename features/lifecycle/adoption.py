@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from contextlib import closing
 
+import ibis
 import pandas as pd
 
-from features.engines.engine import engine_of
+from features.engines.engine import Engine, engine_of
 from features.facts.journeys import reached_milestones
 from features.progress import Progress, silent
 from features.rollups.weeks import ensure_rollups
@@ -30,8 +31,19 @@ def adopted(
     """
     asked = settings.model_copy(update={"milestones": tuple(steps)})
     with closing(engine_of(workspace, settings)) as engine:
-        made = ensure_rollups(engine, workspace, settings, progress=progress)
-        files = made.files(workspace.rollups, "account_event_day", 0, FAR_DAY)
-        spans = reached_milestones(engine.read_parquet(files), asked)
-        told = spans.rename(day="visible_from", until="until_day").drop("first_day")
-        return engine.to_arrow(told).to_pandas()
+        by_event = event_days(engine, workspace, settings, progress)
+        return engine.to_arrow(spans(by_event, asked)).to_pandas()
+
+
+def event_days(
+    engine: Engine, workspace: Workspace, settings: Settings, progress: Progress
+) -> ibis.Table:
+    """The rollup `account_event_day`, all of it, made current first."""
+    made = ensure_rollups(engine, workspace, settings, progress=progress)
+    return engine.read_parquet(made.files(workspace.rollups, "account_event_day", 0, FAR_DAY))
+
+
+def spans(by_event: ibis.Table, settings: Settings) -> ibis.Table:
+    """The settings' milestones as `adopted` tells steps: account_id, milestone, day, until."""
+    reached = reached_milestones(by_event, settings)
+    return reached.rename(day="visible_from", until="until_day").drop("first_day")

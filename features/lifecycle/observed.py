@@ -12,17 +12,15 @@ from features import lake
 from features.build import build
 from features.engines.engine import engine_of
 from features.errors import NotReadyError
-from features.facts.journeys import reached_milestones
 from features.instants import DAY_US
+from features.lifecycle.adoption import event_days, spans
 from features.points import known_points
 from features.progress import Progress, silent
-from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
 from features.table import check_current, read_features
 from features.workspace import Workspace
 
 POINT = ["account_id", "as_of"]
-FAR_DAY = 10**6
 
 
 def features_at(
@@ -88,13 +86,10 @@ def seen(
     (the events turned out to be another account's).
     """
     with closing(engine_of(workspace, settings)) as engine:
-        made = ensure_rollups(engine, workspace, settings, progress=progress)
-        files = made.files(workspace.rollups, "account_event_day", 0, FAR_DAY)
-        by_event = engine.read_parquet(files)
+        by_event = event_days(engine, workspace, settings, progress)
         first = by_event.group_by("account_id").agg(day=_.visible_from.min())
-        reached = reached_milestones(by_event, settings)
-        spans = reached.rename(day="visible_from", until="until_day").drop("first_day")
-        return engine.to_arrow(spans).to_pandas(), engine.to_arrow(first).to_pandas()
+        reached = engine.to_arrow(spans(by_event, settings)).to_pandas()
+        return reached, engine.to_arrow(first).to_pandas()
 
 
 VISITORS = """

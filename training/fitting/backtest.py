@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from features.progress import Progress, silent
 from features.settings import Settings
 from training.dataset import Dataset, Floats, Mask
 from training.fitting.calibrate import margins
 from training.fitting.fit import refit
-from training.fitting.models import baselines
+from training.fitting.models import Rule, baselines
 from training.outcomes import Outcome
 from training.split import Split, Window, thinned, windows
 
@@ -129,11 +128,6 @@ def cut_off(
 
 
 def mrr_alone(block: Dataset, test: Dataset) -> Floats:
-    """The larger the account's MRR, the higher: a ranking, on the scale of log-odds.
-
-    The slope may not be negative: then the order is kept and says little of the chance.
-    """
-    scale = float(np.log1p(block.mrr).std()) or 1.0
-    fitted = LogisticRegression(C=1e3).fit(np.log1p(block.mrr)[:, None] / scale, block.y)
-    slope = max(float(fitted.coef_[0, 0]), 1e-6) / scale
-    return slope * np.log1p(test.mrr) + float(fitted.intercept_[0])
+    """The larger the account's MRR, the higher: a ranking, on the scale of log-odds."""
+    learnt, asked = (np.log1p(part.mrr)[:, None] for part in (block, test))
+    return Rule(column=0, sign=1).fit(learnt, block.y).decision_function(asked)

@@ -9,7 +9,7 @@ from scipy.special import logit
 from features.settings import Training
 from training import slices
 from training.dataset import Floats, Mask
-from training.evaluate import Bootstrap, Figure, Ranking, difference, figure
+from training.evaluate import Bootstrap, Figure, aucs, difference, figure
 from training.fitting.hazard import Watch, When
 
 FEWEST = 30  # outcomes and others in the test period by a horizon, for its figures to be told
@@ -65,7 +65,7 @@ def _horizon(
     seen: Mask,
 ) -> Horizon:
     sample = Bootstrap.of(part.data.account, training.bootstrap, training.seed)
-    ours, theirs = (_aucs(score, came, sample) for score in (risk, direct))
+    ours, theirs = (aucs(score, came, sample) for score in (risk, direct))
     test = part.data.relabelled(came)
     margin = np.asarray(logit(np.clip(risk, 1e-12, 1 - 1e-12)), dtype=np.float64)
     masks = slices.masks(test, seen)
@@ -80,11 +80,6 @@ def _horizon(
     )
 
 
-def _aucs(score: Floats, y: Floats, sample: Bootstrap) -> Floats:
-    ranking = Ranking(score, y)
-    return np.array([ranking.both(w)[0] for w in sample.by_row()])
-
-
 def metrics(found: tuple[Horizon, ...]) -> dict[str, float]:
     """For MLflow: `when_30_auc` and so on, with `_low` and `_high`."""
     named = {
@@ -92,8 +87,7 @@ def metrics(found: tuple[Horizon, ...]) -> dict[str, float]:
         for h in found
         for name, f in (("auc", h.auc), ("observed_expected", h.observed_expected))
     }
-    ends = ("value", ""), ("low", "_low"), ("high", "_high")
-    return {f"{n}{end}": float(getattr(f, k)) for n, f in named.items() for k, end in ends}
+    return {key: value for name, f in named.items() for key, value in f.flat(name).items()}
 
 
 def described(when: When | None, found: tuple[Horizon, ...]) -> dict[str, object] | None:

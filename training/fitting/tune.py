@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 
 from features.settings import Training
@@ -105,7 +104,7 @@ class Judge:
 
     def _fold(self, learn: Dataset, held: Dataset, changed: Mapping[str, Any]) -> Floats:
         booster = early_stopped(learn, held, parameters_for(learn, self.training, changed))
-        return log_losses(_margins(booster, held, self.training), held.y)
+        return log_losses(margins(booster, held.X, self.training.threads), held.y)
 
 
 def search(
@@ -179,7 +178,3 @@ def standard_error(gains: Sequence[Floats], accounts: Sequence[np.ndarray]) -> f
     _, place = np.unique(np.concatenate(list(accounts)), return_inverse=True)
     sums = np.bincount(place, weights=np.concatenate(centred))
     return float(np.sqrt((sums**2).sum() * len(sums) / max(1, len(sums) - 1)))
-
-
-def _margins(booster: lgb.Booster, held: Dataset, training: Training) -> Floats:
-    return margins(booster, held.X, training.threads)

@@ -59,8 +59,7 @@ def resampled(block: Dataset, rng: np.random.Generator) -> Dataset:
     names, place = np.unique(block.account, return_inverse=True)
     times = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
     rows = np.repeat(np.arange(len(place)), times[place])
-    return Dataset(block.X[rows], block.y[rows], block.account[rows], block.as_of[rows],
-                   block.mrr[rows], block.columns)  # fmt: skip
+    return block.take(rows)
 
 
 def by_signal(parts: Floats, signals: Sequence[str]) -> Floats:

@@ -6,13 +6,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from features.settings import Contact
-from training.dataset import Dataset, Floats, Mask
+from training.dataset import Dataset, Floats
 from training.evaluate import (
     Bootstrap,
     Figure,
     figure,
-    highest,
     share_of_ones,
+    top,
     within_capacity,
 )
 
@@ -34,15 +34,6 @@ def worked(margin: Floats, test: Dataset, sample: Bootstrap, capacity: int) -> d
             found[f"precision_at_{name}"] = share_of_ones(sample, test.y, rows)
             found[f"lift_at_{name}"] = found[f"precision_at_{name}"] / base
     return found
-
-
-def top(score: Floats, share: float) -> Mask:
-    """The rows with the highest scores, this share of them, at least one.
-
-    >>> top(np.arange(20.0), 0.1).nonzero()[0].tolist()
-    [18, 19]
-    """
-    return highest(score, max(1, round(share * len(score))))
 
 
 def smooth_ece(p: Floats, y: Floats, sample: Bootstrap) -> Floats:

@@ -236,8 +236,7 @@ def _period(judged: Judged, which: int, training: Any) -> Period:
     a, b = (m[rows] for m in judged.margins)
     size = sample.sums(np.ones_like(test.y))
     losses = [sample.sums(evaluate.log_losses(m, test.y)) / size for m in (a, b)]
-    everything = np.ones(len(test.y), dtype=bool)
-    ranked = [slices.aucs(m, test, sample, everything) for m in (a, b)]
+    ranked = [evaluate.aucs(m, test.y, sample) for m in (a, b)]
     return Period(str(test.as_of.min()), str(test.as_of.max()), len(test.y), int(test.y.sum()),
                   figure(losses[1] - losses[0]), figure(ranked[1] - ranked[0]))  # fmt: skip
 
@@ -246,7 +245,8 @@ def _slices(judged: Judged, sample: Bootstrap) -> dict[str, Figure]:
     a, b = judged.margins
     return {
         name: figure(
-            slices.aucs(b, judged.test, sample, rows) - slices.aucs(a, judged.test, sample, rows)
+            slices.within(b, judged.test, sample, rows)
+            - slices.within(a, judged.test, sample, rows)
         )
         for name, rows in slices.masks(judged.test, judged.seen).items()
         if slices.tellable(judged.test.y, rows)

@@ -10,10 +10,10 @@ from features.declare import Catalogue
 from features.settings import Settings
 from features.workspace import Workspace
 from training.dataset import Dataset, schema
-from training.evaluate import Figure
 from training.fitting.calibrate import contributions
 from training.fitting.fit import Fitted
 from training.judging.assess import Assessment
+from training.prepare import Task
 from training.records import origin, plots
 from training.records.card import card
 from training.records.registry import Record
@@ -27,11 +27,11 @@ def leavings(
     workspace: Workspace,
     settings: Settings,
     features: Catalogue,
-    task: Any,
+    task: Task,
     fitted: Fitted,
     assessment: Assessment,
 ) -> Record:
-    """Everything of one run; `task`: outcome, timing, data and split (`training.train.Task`)."""
+    """Everything of one run."""
     data, split = task.data, task.split
     source = made_from(workspace, task.outcome.name, data)
     source["as_of"] = str(task.history.as_of) if task.history.as_of else None
@@ -85,7 +85,7 @@ def metrics(assessment: Assessment) -> dict[str, float]:
         groups[f"cut_off_{number}_seen_"] = {"auc": cut.seen} if cut.seen else {}
         groups[f"cut_off_{number}_unseen_"] = {"auc": cut.unseen} if cut.unseen else {}
     found = {f"{prefix}{name}": f for prefix, fs in groups.items() for name, f in fs.items()}
-    flat = {f"{name}{end}": value for name, f in found.items() for end, value in _ends(f)}
+    flat = {key: value for name, f in found.items() for key, value in f.flat(name).items()}
     if assessment.agreement is not None:
         flat["agreement_names"] = assessment.agreement.names
         flat["agreement_weight"] = assessment.agreement.weight
@@ -93,7 +93,7 @@ def metrics(assessment: Assessment) -> dict[str, float]:
 
 
 def drawn(
-    task: Any, features: Catalogue, fitted: Fitted, assessment: Assessment, settings: Settings
+    task: Task, features: Catalogue, fitted: Fitted, assessment: Assessment, settings: Settings
 ) -> plots.Drawn:
     """What the pictures show: the test rows, and contributions of a sample of them."""
     test = task.data.take(task.split.test)
@@ -116,10 +116,6 @@ def drawn(
         contact=settings.contact if task.outcome.kind == "churn" else None,
         currency=settings.company.currency,
     )
-
-
-def _ends(figure: Figure) -> list[tuple[str, float]]:
-    return [("", figure.value), ("_low", figure.low), ("_high", figure.high)]
 
 
 def _key(name: str) -> str:

@@ -15,7 +15,6 @@ from deltalake.exceptions import DeltaError
 
 from features import lake
 from features.catalog import catalogue
-from features.engines.engine import running_on
 from features.errors import InputError, NotReadyError
 from features.events import CONTRACT
 from features.progress import Progress, silent
@@ -131,7 +130,7 @@ def made_again(
     history = read_history(place, settings, date.fromisoformat(day) if day else None)
     wanted = schedule(history, timing, name)
     wanted = wanted.assign(as_of=wanted["as_of"].dt.date)
-    refresh(place, running_on(settings, None), wanted, progress=progress)
+    refresh(place, settings, wanted, progress=progress)
     features = catalogue(settings)
     return prepare(settings, features, name, timing, feature_table(place), history)
 

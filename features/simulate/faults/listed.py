@@ -35,8 +35,3 @@ def switched_on(names: Sequence[str], scene: Scene, seed: int) -> list[Fault]:
         for name in order
         if name in names
     ]
-
-
-def in_words() -> str:
-    """Each fault's name and meaning, a line each, for `--help`."""
-    return "\n".join(f"{name}: {fault.meaning}." for name, fault in FAULTS.items())
