@@ -24,8 +24,8 @@ def score(workspace: Path, settings_file: Path, as_of: datetime | None) -> None:
 
 def scored(workspace: Workspace, settings: Settings, as_of: date | None) -> None:
     """Score every account, and show those that are most at risk."""
-    from serving.batch import at_risk
-    from serving.batch import score as run
+    from serving.scoring.batch import at_risk
+    from serving.scoring.batch import score as run
 
     with screen.step("Scoring") as progress:
         snapshot = run(workspace, settings, as_of=as_of, progress=progress)
@@ -44,7 +44,7 @@ def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: i
     Needs neither the settings nor MLflow: all it reads lies in WORKSPACE/bundles and
     WORKSPACE/scores.
     """
-    from serving.accounts import an_account
+    from serving.scoring.accounts import an_account
     from serving.start import serve as run
 
     place = Workspace(workspace)

@@ -1,7 +1,7 @@
 """The BentoML service: one process with the promoted models, answering over HTTP.
 
 `GOLDPAN_WORKSPACE` names the workspace. BentoML starts, watches and stops the worker processes;
-all answers come from the one application of `serving/api.py`.
+all answers come from the one application of `serving/api/app.py`.
 """
 
 import gc
@@ -58,11 +58,15 @@ class Scoring:
         # Imported here because the supervisor imports this module and needs none of it.
         with without(NOT_FOR_SERVING):
             from features.workspace import Workspace
-            from serving.api import create_app
+            from serving.api.app import create_app
+            from serving.api.backing import Backing
+            from serving.ledger.database import connected, url_of
             from serving.state import load_state
 
-            self.state = load_state(Workspace(Path(os.environ["GOLDPAN_WORKSPACE"])))
-        Surface.application = create_app(lambda: self.state)
+            workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
+            self.state = load_state(workspace)
+            ledger = connected(url_of(workspace))
+        Surface.application = create_app(Backing(lambda: self.state, ledger, workspace))
         # What is loaded lives as long as the process: full collections need not walk it.
         gc.collect()
         gc.freeze()

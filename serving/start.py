@@ -20,9 +20,10 @@ import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings i
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace
-from serving.accounts import FILES, SCORE_AGAIN, current_snapshot
-from serving.integrity import read_verified
-from serving.model import promoted, verify_bundle
+from serving.ledger.database import opened
+from serving.models.integrity import read_verified
+from serving.models.model import promoted, verify_bundle
+from serving.scoring.accounts import FILES, SCORE_AGAIN, current_snapshot
 
 HOST, PORT = "127.0.0.1", 3000
 BOOT_SECONDS = 90.0
@@ -44,6 +45,7 @@ def serve(
     host that others can reach, or a port that is taken.
     """
     check(workspace, host, port)
+    opened(workspace).dispose()
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     with _told_to_stop() as told, _child(workspace, host, port, workers) as child:
         _wait_until_ready(child, url, told, _log(workspace))

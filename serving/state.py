@@ -7,9 +7,9 @@ from typing import Any
 
 from features.errors import GoldpanError
 from features.workspace import Workspace
-from serving.accounts import Snapshot, current_snapshot, load_snapshot
-from serving.model import load_bundle, promoted
-from serving.scorer import Scorer, bind
+from serving.models.model import load_bundle, promoted
+from serving.scoring.accounts import Snapshot, current_snapshot, load_snapshot
+from serving.scoring.scorer import Scorer, bind
 
 
 @dataclass(frozen=True)

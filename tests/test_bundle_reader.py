@@ -12,8 +12,8 @@ from test_serving_world import FILES, booster_of, card, made_up_rows, seal, writ
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_json
-from serving.model import contract_hash, load_bundle, promoted, promoted_folder
-from serving.score import by_signal, grade
+from serving.models.model import contract_hash, load_bundle, promoted, promoted_folder
+from serving.scoring.score import by_signal, grade
 from training.dataset import Column, schema
 from training.records.bundle import export
 from training.records.registry import Candidate

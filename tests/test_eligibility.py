@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from features.settings import Outcome as Timing
-from serving.eligibility import Context, Rules, why_not
+from serving.scoring.eligibility import Context, Rules, why_not
 from tests.worlds import sample_settings
 from training.outcomes import OUTCOMES, eligible
 

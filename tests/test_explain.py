@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from serving.explain import Fact, Wording, number, reasons, sentence
+from serving.scoring.explain import Fact, Wording, number, reasons, sentence
 
 LOGINS = Wording("logins", "Logins", "now", "before", "logins in 28 days", "count", "act")
 MINUTES = Wording("m", "Time in use", "now", "before", "minutes in 28 days", "minutes", "act")

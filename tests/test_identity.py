@@ -23,7 +23,7 @@ from features.identity.resolve import (
     unresolved,
 )
 from features.workspace import Workspace
-from serving.batch import living
+from serving.scoring.batch import living
 from tests.identity_reference import Row, final, owner
 
 START = datetime(2024, 2, 28, tzinfo=UTC)

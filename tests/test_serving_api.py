@@ -13,12 +13,14 @@ import httpx
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from test_serving_world import ROOT, free_port, served
+from test_serving_world import ROOT, authorization, free_port, served
 
-from serving.accounts import load_snapshot
-from serving.api import create_app
-from serving.bodies import ScoresAnswer
-from serving.problems import Problem
+from serving.api.app import create_app
+from serving.api.backing import Backing
+from serving.api.bodies import ScoresAnswer
+from serving.api.problems import Problem
+from serving.ledger.database import opened
+from serving.scoring.accounts import load_snapshot
 from serving.state import State
 
 JSON = {"content-type": "application/json"}
@@ -39,7 +41,9 @@ def service() -> Iterator[httpx.Client]:
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment, text=True) as process:
         url = process.stdout.readline().strip()
         family = psutil.Process(process.pid).children(recursive=True)
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        with httpx.Client(
+            base_url=url, timeout=30, trust_env=False, headers=authorization()
+        ) as client:
             yield client
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
@@ -276,8 +280,12 @@ def asked_in_process(state: Callable[[], State]) -> httpx.Response:
     """The answer of an application with another state than the running service's."""
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(state), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        workspace = served().workspace
+        app = create_app(Backing(state, opened(workspace), workspace))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://here", headers=authorization()
+        ) as client:
             return await client.post("/v1/scores", json={"accounts": ["a"]})
 
     return asyncio.run(ask())

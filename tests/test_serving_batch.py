@@ -16,11 +16,11 @@ from features.history import scoring_day
 from features.provenance import meaning
 from features.read_settings import load_settings
 from features.workspace import Workspace, publish_json
-from serving.accounts import an_account, encoder, load_snapshot
-from serving.batch import at_risk, living, score
-from serving.eligibility import Context, Rules, why_not
-from serving.model import load_bundle, promoted
-from serving.scorer import bind
+from serving.models.model import load_bundle, promoted
+from serving.scoring.accounts import an_account, encoder, load_snapshot
+from serving.scoring.batch import at_risk, living, score
+from serving.scoring.eligibility import Context, Rules, why_not
+from serving.scoring.scorer import bind
 
 RULES = Rules("enterprise", {"pql": 3})
 PROSPECT = Context("prospect", None, False, False, 30.0, None)

@@ -15,7 +15,7 @@ from test_serving_world import ROOT, free_port, seal, served
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_text
-from serving.accounts import an_account, current_snapshot
+from serving.scoring.accounts import an_account, current_snapshot
 from serving.start import check, environment, serve
 from serving.state import State, load_state
 

@@ -22,9 +22,11 @@ from features.settings import Settings
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.workspace import Workspace, publish_json, publish_text
-from serving.accounts import current_snapshot, load_snapshot
-from serving.batch import score
-from serving.model import contract_hash
+from serving.ledger.database import opened
+from serving.ledger.keys import create
+from serving.models.model import contract_hash
+from serving.scoring.accounts import current_snapshot, load_snapshot
+from serving.scoring.batch import score
 
 ROOT = Path(__file__).parent.parent
 POPULATION = {"pql": "prospect", "upgrade": "customer", "churn": "customer"}
@@ -128,6 +130,14 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a bundle's manifest for its files as they are now."""
     digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in FILES}
     publish_json(folder / "manifest.json", {**manifest, "sha256": digests})
+
+
+@functools.cache
+def authorization(*scopes: str, root: Path | None = None) -> dict[str, str]:
+    """The header of a key with these scopes (default: every one that is no admin's)."""
+    workspace = Workspace(root) if root else served().workspace
+    text, _ = create(opened(workspace), "a test", scopes or ("score", "read", "events"))
+    return {"authorization": f"Bearer {text}"}
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace
-from serving.integrity import parse_json, read_verified
+from serving.models.integrity import parse_json, read_verified
 
 Matrix = NDArray[np.float32] | NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from serving.problems import ProblemError, shown
+from serving.api.problems import ProblemError, shown
 
 ID_PATTERN = r"^[A-Za-z0-9_.:@-]{1,200}$"
 MOST_ACCOUNTS = 1000

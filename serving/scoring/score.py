@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.model import Model
+from serving.models.model import Model
 
 
 def by_signal(model: Model, contributions: NDArray[np.float64]) -> NDArray[np.float64]:

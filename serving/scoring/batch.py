@@ -28,11 +28,11 @@ from features.provenance import in_words, meaning, other_parts
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
-from serving.accounts import FILES, Snapshot, Table, load_snapshot, read_table
-from serving.accounts import an_account as an_account
-from serving.integrity import MANIFEST, digest
-from serving.model import Model, load_bundle, promoted
-from serving.scorer import Scorer, bind, in_blocks
+from serving.models.integrity import MANIFEST, digest
+from serving.models.model import Model, load_bundle, promoted
+from serving.scoring.accounts import FILES, Snapshot, Table, load_snapshot, read_table
+from serving.scoring.accounts import an_account as an_account
+from serving.scoring.scorer import Scorer, bind, in_blocks
 
 BLOCK = 500
 QUIET_DAYS = 28

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace
-from serving.eligibility import Context, Rules
-from serving.explain import Fact, Wording
-from serving.integrity import parse_json, read_verified
-from serving.model import Model, promoted
+from serving.models.integrity import parse_json, read_verified
+from serving.models.model import Model, promoted
+from serving.scoring.eligibility import Context, Rules
+from serving.scoring.explain import Fact, Wording
 
 CONTEXT = (
     "account_id", "as_of", "population", "plan", "mrr", "term_end", "cancel_announced",

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import InputError
-from serving.accounts import Encoder, Snapshot, encoder
-from serving.eligibility import why_not
-from serving.explain import reasons
-from serving.model import Model
-from serving.score import by_signal, grade, rank
+from serving.models.model import Model
+from serving.scoring.accounts import Encoder, Snapshot, encoder
+from serving.scoring.eligibility import why_not
+from serving.scoring.explain import reasons
+from serving.scoring.score import by_signal, grade, rank
 
 BLOCK = 5_000
 Item = TypeVar("Item")

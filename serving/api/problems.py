@@ -12,6 +12,8 @@ SHOWN = 80
 
 TITLES = {
     "invalid-json": (400, "The body is not JSON that we accept"),
+    "unauthorized": (401, "A valid API key is needed"),
+    "forbidden": (403, "The key does not open this"),
     "unknown-account": (404, "No such account"),
     "not-found": (404, "No such address"),
     "method-not-allowed": (405, "This address does not take that method"),
@@ -79,6 +81,15 @@ class Problem(BaseModel):
     found: str = ""
     expected: str = ""
     errors: list[FieldError] = []
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": "Refused",
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
+}
 
 
 def shown(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""The HTTP surface: `/v1` and everything that is answered beside it."""

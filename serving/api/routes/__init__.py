@@ -1,0 +1,1 @@
+"""The routes, a file for each area: each has `routes(backing)`, a router of its own."""

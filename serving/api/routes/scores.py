@@ -1,0 +1,137 @@
+"""`POST /v1/scores`: accounts by id → scores with reasons."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from serving.api.access import opens
+from serving.api.answers import answered, request_id
+from serving.api.backing import Backing
+from serving.api.bodies import ScoresAnswer, ScoresRequest, read_request
+from serving.api.problems import PROBLEMS, ProblemError, shown
+from serving.api.reading import body_of
+from serving.scoring.accounts import Snapshot
+from serving.scoring.scorer import Scorer, in_blocks
+from serving.state import State
+
+# Other requests get their turn after so many accounts: about 10 ms with reasons.
+ACCOUNTS_AT_ONCE = 25
+REQUEST_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": ScoresRequest.model_json_schema()}},
+}
+
+
+def routes(backing: Backing) -> APIRouter:
+    """The scoring endpoint."""
+    router = APIRouter()
+
+    @router.post(
+        "/v1/scores",
+        operation_id="scoreAccounts",
+        summary="Score accounts, with the reasons in words",
+        response_model=ScoresAnswer,
+        responses=PROBLEMS,
+        dependencies=opens("score"),
+        openapi_extra={"requestBody": REQUEST_BODY},
+    )
+    async def score_accounts(request: Request) -> Response:
+        asked = read_request(await body_of(request))
+        return answered(request, await answer(backing.state(), asked, request_id(request)))
+
+    return router
+
+
+async def answer(state: State, asked: ScoresRequest, request: str) -> dict[str, Any]:
+    """The body of a `ScoresAnswer`; ProblemError when nothing that was asked can be answered."""
+    if state.snapshot is None or not state.scorers:
+        raise ProblemError("not-ready", "; ".join(state.failed.values()))
+    scorers = _chosen(state, asked.models)
+    row_of = state.snapshot.table.row_of
+    known = [account for account in asked.accounts if account in row_of]
+    _refuse_unknown(known, asked)
+    if asked.models:
+        _refuse_inapplicable(scorers, [row_of[account] for account in known])
+    results: list[dict[str, Any]] = []
+    for block in in_blocks(known, ACCOUNTS_AT_ONCE):
+        results += _results(scorers, block, state.snapshot, explain=asked.reasons)
+        await asyncio.sleep(0)
+    return {
+        "request_id": request,
+        "as_of": state.snapshot.table.as_of,
+        "simulated": bool(state.snapshot.company["simulated"]),
+        "results": results,
+        "errors": [_unknown(account) for account in asked.accounts if account not in row_of],
+    }
+
+
+def _results(
+    scorers: Mapping[str, Scorer], accounts: Any, snapshot: Snapshot, *, explain: bool
+) -> list[dict[str, Any]]:
+    rows = [snapshot.table.row_of[account] for account in accounts]
+    results: list[dict[str, Any]] = [
+        {"account_id": account, "scores": [], "not_applicable": []} for account in accounts
+    ]
+    for name, scorer in scorers.items():
+        reasons = [scorer.why_not(row) for row in rows]
+        applies = [i for i, reason in enumerate(reasons) if reason is None]
+        scores = scorer.answers([rows[i] for i in applies], explain=explain) if applies else []
+        for i, score in zip(applies, scores, strict=True):
+            results[i]["scores"].append(score)
+        for result, reason in zip(results, reasons, strict=True):
+            if reason is not None:
+                result["not_applicable"].append({"model": name, "reason": reason})
+    return results
+
+
+def _chosen(state: State, names: list[str]) -> Mapping[str, Scorer]:
+    for position, name in enumerate(names):
+        if name in state.failed:
+            raise ProblemError("not-ready", state.failed[name], field=f"models[{position}]")
+        if name not in state.scorers:
+            expected = f"one of {', '.join(state.scorers)}"
+            raise ProblemError(
+                "unknown-model",
+                f"Nothing promoted is called {name}.",
+                field=f"models[{position}]",
+                found=shown(name),
+                expected=expected,
+            )
+    return {name: state.scorers[name] for name in dict.fromkeys(names or state.scorers)}
+
+
+def _refuse_unknown(known: list[str], asked: ScoresRequest) -> None:
+    if known:
+        return
+    first, more = asked.accounts[0], len(asked.accounts) - 1
+    others = f", nor the other {more}" if more else ""
+    raise ProblemError(
+        "unknown-account",
+        f"No account {first} on the scoring day{others}.",
+        field="accounts",
+        found=shown(first),
+        expected="ids of accounts that existed on the scoring day",
+    )
+
+
+def _refuse_inapplicable(scorers: Mapping[str, Scorer], rows: list[int]) -> None:
+    """A model asked for by name must apply to one account at least."""
+    for name, scorer in scorers.items():
+        reasons = [scorer.why_not(row) for row in rows]
+        if None not in reasons:
+            expected = f"accounts for which {name} is meant: {scorer.model.card['eligibility']}"
+            raise ProblemError(
+                "model-not-applicable",
+                f"{name}: {reasons[0]}.",
+                field="models",
+                found=shown(name),
+                expected=expected,
+            )
+
+
+def _unknown(account: str) -> dict[str, str]:
+    detail = f"No account {account} on the scoring day."
+    return {"account_id": account, "type": "unknown_account", "detail": detail}

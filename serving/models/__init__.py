@@ -1,0 +1,1 @@
+"""The promoted models: their files, verified and loaded."""

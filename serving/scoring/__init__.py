@@ -1,0 +1,1 @@
+"""Accounts and models to scores with reasons, for the night and for a request alike."""
