@@ -18,6 +18,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from bentoml import service as bentoml_service
 
+from serving.api import protocol
+
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
@@ -58,11 +60,13 @@ class Scoring:
         # Imported here because the supervisor imports this module and needs none of it.
         with without(NOT_FOR_SERVING):
             from features.workspace import Workspace
+            from serving.api import logs
             from serving.api.app import create_app
             from serving.api.backing import Backing
             from serving.ledger.database import connected, url_of
             from serving.state import load_state
 
+            logs.configure()
             workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
             self.state = load_state(workspace)
             ledger = connected(url_of(workspace))
@@ -72,6 +76,7 @@ class Scoring:
         gc.freeze()
 
 
+protocol.install()
 Scoring.add_asgi_middleware(Surface)  # type: ignore[attr-defined] # the decorator made it a service
 
 
