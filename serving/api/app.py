@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -9,6 +10,7 @@ from serving.api.access import Doorkeeper, declared, open_to_all
 from serving.api.answers import request_id
 from serving.api.backing import Backing
 from serving.api.guard import Guard, failure
+from serving.api.idempotency import Idempotent
 from serving.api.limits import limits_of
 from serving.api.problems import ProblemError, invalid, shown
 from serving.api.routes import documents, operations, scores
@@ -23,9 +25,9 @@ AREAS = (scores, operations, documents)
 def create_app(backing: Backing) -> Guard:
     """The application behind its guard; TypeError for a route without a scope."""
     routers = [declared(area.routes(backing)) for area in AREAS]
-    every = [route for router in routers for route in router.routes]
-    doorkeeper = Doorkeeper(backing.ledger)
-    return Guard(framework(routers), doorkeeper, limits_of(), open_to_all(every))
+    app, doorkeeper = framework(routers), Doorkeeper(backing.ledger)
+    inside = Idempotent(app, backing.ledger)
+    return Guard(inside, doorkeeper, limits_of(), open_to_all(app.state.routes.values()))
 
 
 def framework(routers: list[APIRouter]) -> FastAPI:
@@ -40,6 +42,14 @@ def framework(routers: list[APIRouter]) -> FastAPI:
     app.add_exception_handler(Exception, _failure)
     for router in routers:
         app.include_router(router)
+    app.state.documents = {}
+    app.state.routes = {
+        (method, route.path): route
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    }
     return app
 
 

@@ -76,7 +76,7 @@ class Guard:
         await self._admit(exchange, headers)
         has_body = scope["method"] in TAKES_BODY or _announces_body(headers)
         body = await self.reader.body(receive, headers) if has_body else b""
-        exchange.state["body"] = body
+        exchange.state.update(headers=headers, body=body)
         with self.limits.under_way(), metrics.under_way():
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self.app(scope, _again(body, receive), exchange.send)
@@ -107,6 +107,8 @@ def checked_headers(scope: Scope) -> dict[str, str]:
         _check_said_once(Counter(name.decode("latin-1") for name, _ in raw))
     if "transfer-encoding" in headers and "content-length" in headers:
         raise _ambiguous("both Content-Length and Transfer-Encoding", "one of them")
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise _ambiguous("another Transfer-Encoding", "chunked, or a Content-Length")
     if not headers.get("content-length", "0").isdecimal():
         raise _ambiguous("a Content-Length that is no number", "digits")
     return headers

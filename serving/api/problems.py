@@ -50,6 +50,7 @@ class ProblemError(Exception):
     errors: Sequence[Mapping[str, str]] = dataclasses.field(default_factory=list)
     status: int | None = None
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The answer's body; what is not known is absent, never null."""
@@ -64,7 +65,7 @@ class ProblemError(Exception):
         for name in ("field", "found", "expected", "errors"):
             if value := getattr(self, name):
                 body[name] = value
-        return body
+        return {**body, **self.more}
 
     def response(self, request_id: str) -> JSONResponse:
         """The answer."""

@@ -18,6 +18,7 @@ from serving.api.problems import MEDIA_TYPE, ProblemError
 from serving.api.reading import MOST_HEADER_BYTES
 
 HEAD_SECONDS = 10.0
+LINGER_SECONDS = 1.0
 STALLED_SECONDS = 30.0  # a client that does not take its answer
 MOST_UNREAD = 64 << 20
 
@@ -31,6 +32,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self.access_log = False
         self.head_bytes: int | None = None  # of a head that has begun and is not complete
+        self.refused = False
         self.unread = 0
         self.deadline: asyncio.TimerHandle | None = None
         self.stalled: asyncio.TimerHandle | None = None
@@ -39,6 +41,11 @@ class Protocol(HttpToolsProtocol):
         """The first head must come in time."""
         super().connection_made(transport)
         self._await_head()
+
+    def eof_received(self) -> None:
+        """Who was refused and has gone need not be waited for."""
+        if self.refused:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """No timer outlives its connection."""
@@ -49,7 +56,8 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head that goes on for too long is refused."""
-        if self.parser is None or self.transport.is_closing():
+        if self.refused or self.parser is None or self.transport.is_closing():
+            self._drop(data)
             return
         begun = self.head_bytes is not None
         super().data_received(data)
@@ -74,9 +82,7 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """What arrives after the answer is not kept, and has an end."""
         if self.cycle is not None and self.cycle.response_complete:
-            self.unread += len(body)
-            if self.unread > MOST_UNREAD:
-                self.transport.abort()
+            self._drop(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
@@ -125,7 +131,18 @@ class Protocol(HttpToolsProtocol):
         """Answer with a problem and close; only where no answer is under way."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(_answer(ProblemError(kind, detail)))
-        self.transport.close()
+        # A socket closed with bytes unread takes its answer back: read on a while.
+        self.refused = True
+        if self.deadline is not None:
+            self.deadline.cancel()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _drop(self, data: bytes) -> None:
+        self.unread += len(data)
+        if self.unread > MOST_UNREAD:
+            self.transport.abort()
 
 
 def _answer(problem: ProblemError) -> bytes:

@@ -1,47 +1,110 @@
 """What runs the service asks: where things are, whether it lives, whether it is ready, figures."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from serving.api import metrics
 from serving.api.access import OPEN, opens
 from serving.api.answers import answered, request_id
 from serving.api.backing import Backing
+from serving.api.problems import MEDIA_TYPE, Problem, ProblemError
 
 PATH = re.compile(r"(?<![\w.])(?:/(?:[\w.@~+-]+/)*|(?:[\w.@~+-]+/){2,})([\w.@~+-]+)")
+PLACES = {
+    "scores": "/v1/scores",
+    "openapi": "/openapi.json",
+    "docs": "/docs",
+    "ready": "/readyz",
+    "metrics": "/metrics",
+}
+
+
+class Index(BaseModel):
+    """Where things are: a name → an address."""
+
+    request_id: str
+    name: str
+    links: dict[str, str]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    request_id: str
+    status: Literal["alive"]
+
+
+class ModelReadiness(BaseModel):
+    """One promoted model."""
+
+    name: str
+    status: Literal["ready", "failed"]
+    model_version: str = ""
+    detail: str = ""
+
+
+class Readiness(BaseModel):
+    """Every promoted model answers, about the accounts of the day `as_of`."""
+
+    request_id: str
+    status: Literal["ready"]
+    models: list[ModelReadiness]
+    as_of: str
+    snapshot: str
+    accounts: int
+
+
+class NotReady(Problem):
+    """The problem of a service that cannot answer yet, with what is known of each model."""
+
+    models: list[ModelReadiness]
+    as_of: str = ""
+    snapshot: str = ""
+    accounts: int = 0
+
+
+NOT_READY = {503: {"description": "A model cannot answer, or the accounts are not there",
+                   "content": {MEDIA_TYPE: {"schema": NotReady.model_json_schema()}}}}  # fmt: skip
 
 
 def routes(backing: Backing) -> APIRouter:
     """The addresses outside `/v1`."""
     router = APIRouter()
 
-    @router.get("/", operation_id="index", summary="Where things are", dependencies=opens("read"))
+    @router.get(
+        "/", operation_id="index", summary="Where things are", response_model=Index,
+        dependencies=opens("read"),
+    )  # fmt: skip
     async def index(request: Request) -> Response:
-        places = {"scores": "/v1/scores", "openapi": "/openapi.json", "ready": "/readyz"}
-        return answered(request, {"name": "Goldpan", "links": places})
+        return answered(request, {"name": "Goldpan", "links": PLACES})
 
     @router.get(
         "/livez", operation_id="live", summary="Whether the process answers",
-        dependencies=opens(OPEN),
+        response_model=Alive, dependencies=opens(OPEN),
     )  # fmt: skip
     async def live(request: Request) -> Response:
         return answered(request, {"status": "alive"})
 
     @router.get(
         "/readyz", operation_id="ready", summary="Whether every promoted model answers",
+        response_model=Readiness, responses=NOT_READY,  # type: ignore[arg-type] # str keys too
         dependencies=opens(OPEN),
     )  # fmt: skip
     async def ready(request: Request) -> Response:
         now = backing.state()
-        return answered(request, without_paths(now.report()), 200 if now.ready else 503)
+        report = without_paths(now.report())
+        if not now.ready:
+            raise not_ready(report)
+        return answered(request, report)
 
     @router.get(
         "/metrics", operation_id="metrics", summary="The service's figures for Prometheus",
-        dependencies=opens("read"),
+        response_class=PlainTextResponse, dependencies=opens("read"),
     )  # fmt: skip
     async def figures(request: Request) -> Response:
         headers = {"x-request-id": request_id(request), "cache-control": "no-store"}
@@ -49,6 +112,13 @@ def routes(backing: Backing) -> APIRouter:
         return Response(content, headers=headers, media_type=metrics.MEDIA_TYPE)
 
     return router
+
+
+def not_ready(report: dict[str, Any]) -> ProblemError:
+    """The problem that a report of readiness tells, with the report beside it."""
+    failed = [model["name"] for model in report["models"] if model["status"] == "failed"]
+    more = {name: value for name, value in report.items() if name != "status"}
+    return ProblemError("not-ready", f"Not ready: {', '.join(failed) or 'accounts'}.", more=more)
 
 
 def without_paths(report: Any) -> Any:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered, answered_by, request_id
 from serving.api.backing import Backing
 from serving.api.bodies import ScoresAnswer, ScoresRequest, read_request
 from serving.api.problems import PROBLEMS, ProblemError, shown
@@ -39,8 +39,10 @@ def routes(backing: Backing) -> APIRouter:
         openapi_extra={"requestBody": REQUEST_BODY},
     )
     async def score_accounts(request: Request) -> Response:
-        asked = read_request(await body_of(request))
-        return answered(request, await answer(backing.state(), asked, request_id(request)))
+        asked, now = read_request(await body_of(request)), backing.state()
+        found = await answer(now, asked, request_id(request))
+        answered_by(request, {n: now.scorers[n].model.version for n in asked.models or now.scorers})
+        return answered(request, found)
 
     return router
 
