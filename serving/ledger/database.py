@@ -56,7 +56,7 @@ def connected(url: str) -> Engine:
         if found.drivername in ("postgres", "postgresql"):
             found = found.set(drivername="postgresql+psycopg")
         engine = create_engine(found, **OPTIONS[found.get_backend_name()])
-    except (ArgumentError, ImportError, KeyError) as error:
+    except (ArgumentError, ImportError, KeyError, ValueError) as error:
         raise InputError(
             f"{VARIABLE} that names no database ({type(error).__name__})",
             expected="sqlite:///path or postgresql://user:password@host/database",
