@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from bentoml import service as bentoml_service
 
-from serving.api import protocol
+from serving.api import logs, protocol
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -60,7 +60,6 @@ class Scoring:
         # Imported here because the supervisor imports this module and needs none of it.
         with without(NOT_FOR_SERVING):
             from features.workspace import Workspace
-            from serving.api import logs
             from serving.api.app import create_app
             from serving.api.backing import Backing
             from serving.ledger.database import connected, url_of
@@ -77,6 +76,8 @@ class Scoring:
 
 
 protocol.install()
+if "bentoml_cli.serve" in sys.modules:
+    logs.configure()  # the supervisor's own lines are of the same form
 Scoring.add_asgi_middleware(Surface)  # type: ignore[attr-defined] # the decorator made it a service
 
 
