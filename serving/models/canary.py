@@ -21,7 +21,7 @@ from serving.lean import without
 from serving.models.integrity import digest, fingerprint
 from serving.models.model import TRAIN_AGAIN, verify_bundle
 
-SECONDS = 60
+SECONDS, CPU_SECONDS = 120, 20
 MEMORY = 4 << 30
 SOURCE = Path(__file__).resolve().parents[2]
 
@@ -61,6 +61,7 @@ def _load_elsewhere(folder: Path) -> None:
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "serving.models.canary", str(folder.resolve())]
+    command.append(str(CPU_SECONDS))
     try:
         done = subprocess.run(  # noqa: S603 - our own command, no shell
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
@@ -83,10 +84,10 @@ def _unsound(folder: Path, found: str) -> InputError:
     return InputError(f"{found} in the bundle {folder}", do=TRAIN_AGAIN)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, seconds: int) -> None:
     """Load a bundle and take every way through its trees; say as JSON what is wrong, or null."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     said = None
     try:
@@ -114,4 +115,4 @@ def _every_way(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))
