@@ -1,6 +1,7 @@
 """One model's answers about the accounts of one day; nightly scoring and the service share it."""
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -82,9 +83,15 @@ class Scorer:
         signals = by_signal(self.model, contributions)
         return replace(scores, parts=np.column_stack([signals, contributions[:, -1]]))
 
-    def answers(self, scores: Scores, *, explain: bool = True) -> list[dict[str, Any]]:
-        """The scores as they are told: plain values, the reasons in words."""
-        risks = curve(self.model, scores.inputs)
+    def grade_of(self, probability: float) -> str | None:
+        """The letter of a probability; None for NaN."""
+        return None if math.isnan(probability) else grade(self.model, probability)
+
+    def answers(
+        self, scores: Scores, *, explain: bool = True, when: bool = True
+    ) -> list[dict[str, Any]]:
+        """The scores as they are told: plain values, the curve, the reasons in words."""
+        risks = curve(self.model, scores.inputs) if when else [[]] * len(scores.ids)
         answers = [
             self._answer(*told) | ({"curve": risk} if risk else {})
             for *told, risk in zip(
