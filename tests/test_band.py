@@ -96,7 +96,7 @@ def test_without_accounts_that_had_the_outcome_there_is_no_band() -> None:
 
 def test_one_score_for_everybody_has_a_band_for_its_level() -> None:
     """A constant model's slope cannot be told; its level can."""
-    margin, test = made(2000, 2000)
+    _, test = made(2000, 2000)
     level = float(logit(test.y.mean()))
     found = band(np.full(2000, level), test, 200, 1)
     low, high = (np.interp(level, found["log_odds"], found[side]) for side in ("low", "high"))

@@ -109,10 +109,10 @@ def _score(
         build(workspace, settings, observations, out=folder / FILES[0], progress=progress)
         write_words(folder, settings, FILES[0])
         write_profiles(folder, workspace, settings, day, FILES[0], progress)
-        _write_manifest(folder, FILES, day, models)
+        write_manifest(folder, FILES, day, models)
         snapshot = replace(load_snapshot(folder), version=final.name)
-        _write_scores(folder, models, snapshot, ledger, progress)
-        _write_manifest(folder, (*FILES, SCORES), day, models)
+        write_scores(folder, models, snapshot, ledger, progress)
+        write_manifest(folder, (*FILES, SCORES), day, models)
     publish_text(workspace.scores / "current", final.name + "\n")
     return final
 
@@ -179,13 +179,14 @@ def _unused_folder(workspace: Workspace, day: date) -> Path:
     return workspace.scores / f"{day.isoformat()}-{taken}"
 
 
-def _write_scores(
+def write_scores(
     folder: Path,
     models: list[Model],
     snapshot: Snapshot,
     ledger: Engine,
-    progress: Progress,
+    progress: Progress = silent,
 ) -> None:
+    """Write `scores.parquet`, and to the ledger, what every model says of every account."""
     with pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink:
         for model in models:
             scorer = bind(model, snapshot)
@@ -219,7 +220,8 @@ def _records(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:
         }
 
 
-def _write_manifest(folder: Path, files: tuple[str, ...], day: date, models: list[Model]) -> None:
+def write_manifest(folder: Path, files: tuple[str, ...], day: date, models: list[Model]) -> None:
+    """Write the manifest of a snapshot: its day, the models, the sha256 of each file."""
     manifest = {
         "as_of": day.isoformat(),
         "models": {model.name: model.version for model in models},

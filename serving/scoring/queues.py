@@ -65,6 +65,7 @@ class Queues:
     scorers: Mapping[str, Scorer]
     orders: dict[tuple[str, str], Ordered] = field(default_factory=dict)
     before: dict[str, tuple[str, Values]] = field(default_factory=dict)
+    letters: dict[str, Words] = field(default_factory=dict)
 
     @cached_property
     def words(self) -> Mapping[str, Words]:
@@ -90,8 +91,11 @@ class Queues:
 
     def grades(self, model: str) -> Words:
         """The grades of a model's accounts."""
-        scorer = self.scorers[model]
-        return Words.of([scorer.grade_of(chance) for chance in scorer.chances.tolist()])
+        if model not in self.letters:
+            scorer = self.scorers[model]
+            told = [scorer.grade_of(chance) for chance in scorer.chances.tolist()]
+            self.letters[model] = Words.of(told)
+        return self.letters[model]
 
     def remember(self, model: str, day: str | None, then: Mapping[str, float]) -> None:
         """What the model said of the accounts on a day a week before."""

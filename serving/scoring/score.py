@@ -21,10 +21,23 @@ def grade(model: Model, probability: float) -> str:
 
     A is above the quantile `grades.a` of the card's reference scores, and so on.
     """
-    for letter in "abc":
-        if probability > reference_quantile(model.quantiles, model.card["grades"][letter]):
-            return letter.upper()
-    return "D"
+    return letter(thresholds(model), probability)
+
+
+def letter(above: list[float], probability: float) -> str:
+    """The grade of a probability, from where an A, a B and a C begin.
+
+    >>> letter([0.5, 0.3, 0.1], 0.3), letter([0.5, 0.3, 0.1], 0.1)
+    ('C', 'D')
+    """
+    return next(
+        (name for name, least in zip("ABC", above, strict=True) if probability > least), "D"
+    )
+
+
+def thresholds(model: Model) -> list[float]:
+    """The probabilities above which an A, a B and a C begin."""
+    return [reference_quantile(model.quantiles, model.card["grades"][name]) for name in "abc"]
 
 
 def reference_quantile(quantiles: NDArray[np.float64], share: float) -> float:

@@ -4,6 +4,7 @@ import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from serving.models.model import Model
 from serving.scoring.accounts import Encoder, Snapshot, encoder
 from serving.scoring.eligibility import why_not
 from serving.scoring.explain import reasons
-from serving.scoring.score import by_signal, curve, grade, interval, rank
+from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
 
 BLOCK = 5_000
 Item = TypeVar("Item")
@@ -83,9 +84,14 @@ class Scorer:
         signals = by_signal(self.model, contributions)
         return replace(scores, parts=np.column_stack([signals, contributions[:, -1]]))
 
+    @cached_property
+    def limits(self) -> list[float]:
+        """The probabilities above which an A, a B and a C begin."""
+        return thresholds(self.model)
+
     def grade_of(self, probability: float) -> str | None:
         """The letter of a probability; None for NaN."""
-        return None if math.isnan(probability) else grade(self.model, probability)
+        return None if math.isnan(probability) else letter(self.limits, probability)
 
     def answers(
         self, scores: Scores, *, explain: bool = True, when: bool = True
@@ -116,7 +122,7 @@ class Scorer:
             "model_version": self.model.version,
             "probability": probability,
             **({"interval": {"low": ends[0], "high": ends[1]}} if ends else {}),
-            "grade": grade(self.model, probability),
+            "grade": letter(self.limits, probability),
             "rank": rank(self.peers, probability),
             "lead_days": card["lead_days"],
             "horizon_days": card["horizon_days"],

@@ -21,7 +21,6 @@ from serving.scoring.whatif import (
     SCALED,
     Change,
     NotAllowedError,
-    allowed,
     applied,
     changes,
 )
@@ -80,16 +79,12 @@ def _changes(scorer: Scorer, row: Any, asked: WhatIfRequest) -> list[Change]:
     try:
         return changes(scorer.model, row, asked.changes, scorer.snapshot.wordings)
     except NotAllowedError as error:
-        names = allowed(scorer.model)
         raise ProblemError(
             "not-actionable",
             f"changes.{error.name}: found {error.found}; expected {error.expected}.",
             field=f"changes.{error.name}",
             found=shown(error.found),
             expected=error.expected,
-            errors=[
-                {"field": "changes", "found": shown(error.name), "expected": name} for name in names
-            ],
         ) from None
 
 
