@@ -28,8 +28,10 @@ from features.algebra import (
     Window,
 )
 from features.kernel import keys, windows
+from features.kernel.keys import Reductions, reduced
 from features.kernel.known import Facts
-from features.kernel.rows import Floats, Ints, Points, Runs
+from features.kernel.rows import Floats, Ints, Points, Rollup
+from features.kernel.windows import Spans
 
 Values = dict[Expression, Floats]
 OVER_KEYS = {
@@ -45,7 +47,7 @@ USER_COUNTS = {"user": "n", "core_user": "core"}
 
 
 @dataclass(frozen=True)
-class Arrays:
+class Held:
     """What the leaves of some accounts are computed from.
 
     `daily`: the account's measures within reach; `ever`: those of `Total` and of far `DaysOver`
@@ -54,10 +56,10 @@ class Arrays:
     """
 
     points: Points
-    daily: Runs
-    ever: Runs
-    users: Runs
-    events: Runs
+    daily: Rollup
+    ever: Rollup
+    users: Rollup
+    events: Rollup
     events_of: Mapping[str, Sequence[str]]
     number_of: Mapping[str, int]
 
@@ -68,7 +70,7 @@ def innermost(expressions: Iterable[Expression]) -> list[Expression]:
     return [leaf for leaf in dict.fromkeys(every) if not isinstance(leaf, Fact)]
 
 
-def computed(found: Sequence[Expression], held: Arrays, facts: Facts) -> Values:
+def computed(found: Sequence[Expression], held: Held, facts: Facts) -> Values:
     """The leaves by point; what nothing was seen of is 0 or NaN, as the algebra says."""
     sums = [e for e in found if isinstance(e, Sum)]
     values: Values = {}
@@ -87,42 +89,30 @@ def computed(found: Sequence[Expression], held: Arrays, facts: Facts) -> Values:
     return values | _over_keys(by_event, held.events, held)
 
 
-@dataclass(frozen=True)
-class Segments:
-    """Ages cut where some window begins or ends: `of[a]` is the segment of age `nearest + a`."""
-
-    of: Ints
-    cuts: tuple[int, ...]
-
-    @classmethod
-    def between(cls, found: Iterable[Window], nearest: int = 0) -> "Segments":
-        """The coarsest cuts of which every window is made."""
-        ends = {(w.back - nearest, w.back + w.days - nearest) for w in found}
-        cuts = tuple(sorted({0, *(age for pair in ends for age in pair)}))
-        ages = np.arange(cuts[-1])
-        return cls(np.searchsorted(cuts, ages, side="right").astype(np.int64) - 1, cuts)
-
-    def covered(self, window: Window, nearest: int = 0) -> tuple[int, int]:
-        """The first segment of a window and the one after its last."""
-        low = window.back - nearest
-        return self.cuts.index(low), self.cuts.index(low + window.days)
-
-
-def _sums(mine: Sequence[Sum], held: Arrays, nearest: int) -> Values:
+def _sums(mine: Sequence[Sum], held: Held, nearest: int) -> Values:
     if not mine:
         return {}
-    segments = Segments.between((e.window for e in mine), nearest)
-    spans = np.array([segments.covered(e.window, nearest) for e in mine], dtype=np.int64)
     names = sorted({e.measure for e in mine})
-    daily, places = held.daily, [held.daily.column(name) for name in names]
-    found = windows.sums(
-        daily.first, daily.row, daily.day, daily.visible,
-        np.ascontiguousarray(daily.values[:, places]), held.points.first, held.points.as_of,
-        segments.of, len(segments.cuts) - 1, nearest,
-        np.array([names.index(e.measure) for e in mine], dtype=np.int64),
-        np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1]),
-    )  # fmt: skip
-    return dict(zip(mine, found, strict=True))
+    rows = held.daily.rows
+    places = [held.daily.column(name) for name in names]
+    rows = rows._replace(values=np.ascontiguousarray(rows.values[:, places]))
+    spans = _spans([(names.index(e.measure), e.window) for e in mine], nearest)
+    return dict(zip(mine, windows.sums(rows, held.points, spans), strict=True))
+
+
+def _spans(wanted: Sequence[tuple[int, Window]], nearest: int = 0) -> Spans:
+    """Windows of columns, over segments cut where some window begins or ends."""
+    ends = [(w.back - nearest, w.back + w.days - nearest) for _, w in wanted]
+    cuts = sorted({0, *(age for pair in ends for age in pair)})
+    ages = np.arange(cuts[-1])
+    segment_of = np.searchsorted(cuts, ages, side="right").astype(np.int64) - 1
+    columns = _whole(column for column, _ in wanted)
+    low, high = (_whole(cuts.index(end) for end in side) for side in zip(*ends, strict=True))
+    return Spans(nearest, segment_of, columns, low, high)
+
+
+def _whole(values: Iterable[int]) -> Ints:
+    return np.array(list(values), dtype=np.int64)
 
 
 def _measure_of_days(e: Expression) -> str:
@@ -130,15 +120,12 @@ def _measure_of_days(e: Expression) -> str:
     return e.measure if days else ""  # type: ignore[attr-defined]
 
 
-def _days(mine: Sequence[Expression], held: Arrays) -> Values:
+def _days(mine: Sequence[Expression], held: Held) -> Values:
     """Days since the last use, pauses and streaks."""
     values: Values = {}
     for measure in dict.fromkeys(map(_measure_of_days, mine)):
         daily, points = held.daily, held.points
-        last, sets = windows.used_days(
-            daily.first, daily.row, daily.day, daily.visible, daily.values, daily.column(measure),
-            points.first, points.as_of, RING_DAYS,
-        )  # fmt: skip
+        last, sets = windows.used_days(daily.rows, points, daily.column(measure))
         gap, longest, now = windows.runs_of_days(sets)
         since = np.where(last >= 0, points.as_of - last, RING_DAYS + 1).astype(np.float64)
         values |= {DaysSince(measure): since, LongestGap(measure): gap}
@@ -146,22 +133,17 @@ def _days(mine: Sequence[Expression], held: Arrays) -> Values:
     return values
 
 
-def _totals(mine: Sequence[Total], held: Arrays) -> Values:
+def _totals(mine: Sequence[Total], held: Held) -> Values:
     if not mine:
         return {}
-    ever = held.ever
-    found = windows.totals(
-        ever.first, ever.row, ever.visible, ever.values, held.points.first, held.points.as_of
-    )
-    return {e: found[ever.column(e.measure)] for e in mine}
+    found = windows.totals(held.ever.rows, held.points)
+    return {e: found[held.ever.column(e.measure)] for e in mine}
 
 
-def _days_over(e: DaysOver, held: Arrays, facts: Facts) -> Floats:
-    rows = held.ever if is_far(e) else held.daily
-    return windows.days_over(
-        rows.first, rows.row, rows.day, rows.visible, rows.values, rows.column(e.measure),
-        held.points.first, held.points.as_of, e.days, facts[e.limit], e.share,
-    )  # fmt: skip
+def _days_over(e: DaysOver, held: Held, facts: Facts) -> Floats:
+    rollup = held.ever if is_far(e) else held.daily
+    column, limit = rollup.column(e.measure), facts[e.limit]
+    return windows.days_over(rollup.rows, held.points, column, e.days, limit, e.share)
 
 
 def is_far(e: Expression) -> bool:
@@ -170,27 +152,24 @@ def is_far(e: Expression) -> bool:
     return far or isinstance(e, Total)
 
 
-def _over_keys(mine: Sequence[Expression], rows: Runs, held: Arrays) -> Values:
+def _over_keys(mine: Sequence[Expression], rollup: Rollup, held: Held) -> Values:
     """The leaves over one rollup's keys."""
     if not mine:
         return {}
     wanted = list(dict.fromkeys((_count(e), w) for e in mine for w in _windows(e)))
-    ring = Window(RING_DAYS)
-    segments = Segments.between([*(w for _, w in wanted), ring])
-    spans = np.array([segments.covered(w) for _, w in wanted], dtype=np.int64)
-    place = {pair: i for i, pair in enumerate(wanted)}
-    of = [[place[_count(e), w] for w in _windows(e)] for e in mine]
+    ring = [("n", Window(RING_DAYS))]  # as far back as a last day is looked for
+    spans = _spans([(rollup.column(count), w) for count, w in [*wanted, *ring]])
+    of = [[wanted.index((_count(e), w)) for w in _windows(e)] for e in mine]
     members, covered = _members(mine, held)
-    found = keys.reduced(
-        rows.first, rows.key, rows.row, rows.day, rows.visible, rows.values,
-        held.points.first, held.points.as_of, len(segments.of), segments.of, len(segments.cuts) - 1,
-        np.array([rows.column(count) for count, _ in wanted], dtype=np.int64),
-        np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1]),
-        np.array([OVER_KEYS[type(e)] for e in mine], dtype=np.int64), covered,
-        np.array([w[0] for w in of], dtype=np.int64), np.array([w[-1] for w in of], dtype=np.int64),
-        np.array([getattr(e, "at_least", 0) for e in mine], dtype=np.float64), members,
-    )  # fmt: skip
-    return dict(zip(mine, found, strict=True))
+    leaves = Reductions(
+        what=_whole(OVER_KEYS[type(e)] for e in mine),
+        one=_whole(w[0] for w in of),
+        other=_whole(w[-1] for w in of),
+        covered=covered,
+        least=np.array([getattr(e, "at_least", 0) for e in mine], dtype=np.float64),
+        members=members,
+    )
+    return dict(zip(mine, reduced(rollup.rows, held.points, spans, leaves), strict=True))
 
 
 def _count(e: Expression) -> str:
@@ -203,7 +182,7 @@ def _windows(e: Expression) -> list[Window]:
     return [w for w in found if isinstance(w, Window)]
 
 
-def _members(mine: Sequence[Expression], held: Arrays) -> tuple[Floats, Ints]:
+def _members(mine: Sequence[Expression], held: Held) -> tuple[Floats, Ints]:
     """Which events (columns) each group of them (rows) covers, and each leaf's group."""
     if getattr(mine[0], "key", "") in USER_COUNTS:
         return np.empty((1, 0)), np.zeros(len(mine), dtype=np.int64)

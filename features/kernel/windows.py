@@ -1,211 +1,179 @@
 """Windows over an account's daily measures, compiled: sums, last days, sets of days.
 
-Every function goes over accounts, and over the observations of each; a row is seen from
-`visible <= as_of` on, and lies `as_of - 1 - day` days back.
+Every function goes over accounts, and over the observations of each. A row is seen from
+`visible <= as_of` on; its age is the number of whole days between its day and `as_of`.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from features.algebra import SPAN
-from features.kernel.rows import Floats, Ints
+from features.algebra import RING_DAYS, SPAN
+from features.kernel.rows import Floats, Ints, Points, Rows
 
-NOTHING = np.nan
+
+class Spans(NamedTuple):
+    """Windows, each made of segments of age.
+
+    Age `nearest + a` lies in segment `segment_of[a]`; window `w` covers the segments `low[w]` up to
+    `high[w]` (exclusive) of measure `column[w]`.
+    """
+
+    nearest: int
+    segment_of: Ints
+    column: Ints
+    low: Ints
+    high: Ints
 
 
 @njit(cache=True, nogil=True)
-def sums(
-    first_run: Ints,
-    run_row: Ints,
-    day: Ints,
-    visible: Ints,
-    values: Floats,
-    first_point: Ints,
-    as_of: Ints,
-    segment_of: Ints,
-    segments: int,
-    nearest: int,
-    measure: Ints,
-    low: Ints,
-    high: Ints,
-) -> Floats:
-    """Windows (rows of the result) by points: each the sum of its measure over its segments.
-
-    Days are cut into `segments` by age: age `nearest + a` lies in segment `segment_of[a]`. Window
-    `w` covers the segments `low[w]` up to `high[w]` (exclusive) of column `measure[w]`.
-    """  # fmt: skip
-    out = np.zeros((len(measure), len(as_of)))
-    columns = values.shape[1]
-    held = np.zeros((columns, segments))
-    reach = len(segment_of)
-    for account in range(len(first_point) - 1):
-        if first_run[account] == first_run[account + 1]:
-            continue
-        begin, end = run_row[first_run[account]], run_row[first_run[account + 1]]
-        for point in range(first_point[account], first_point[account + 1]):
-            latest = as_of[point] - 1 - nearest
-            while begin < end and day[begin] <= latest - reach:
-                begin += 1
-            if begin == end or day[begin] > latest:
+def sums(rows: Rows, points: Points, spans: Spans) -> Floats:
+    """Windows by points: the sum of each window's measure over its segments."""
+    out = np.zeros((len(spans.column), len(points.as_of)))
+    held = np.zeros((rows.values.shape[1], spans.segment_of[-1] + 1))
+    for account in range(len(points.first) - 1):
+        begin, end = rows.row[rows.first[account]], rows.row[rows.first[account + 1]]
+        for point in range(points.first[account], points.first[account + 1]):
+            latest = points.as_of[point] - 1 - spans.nearest
+            begin = from_reach(rows, begin, end, latest - len(spans.segment_of))
+            if begin == end or rows.day[begin] > latest:
                 continue
             held[:] = 0.0
-            _hold(begin, end, day, visible, values, latest, as_of[point], segment_of, held)
-            for window in range(len(measure)):
-                total = 0.0
-                for segment in range(low[window], high[window]):
-                    total += held[measure[window], segment]
-                out[window, point] = total
+            _hold(rows, begin, end, latest, points.as_of[point], spans.segment_of, held)
+            for w in range(len(spans.column)):
+                out[w, point] = between(held[spans.column[w]], spans.low[w], spans.high[w])
     return out
+
+
+@njit(cache=True, nogil=True)
+def from_reach(rows: Rows, begin: int, end: int, too_early: int) -> int:
+    """The first row, from `begin` on, of a day after `too_early`."""
+    while begin < end and rows.day[begin] <= too_early:
+        begin += 1
+    return begin
+
+
+@njit(cache=True, nogil=True)
+def between(held: Floats, low: int, high: int) -> float:
+    """The sum of some segments."""
+    total = 0.0
+    for segment in range(low, high):
+        total += held[segment]
+    return total
 
 
 @njit(cache=True, nogil=True)
 def _hold(
-    row: int,
-    end: int,
-    day: Ints,
-    visible: Ints,
-    values: Floats,
-    latest: int,
-    as_of: int,
-    segment_of: Ints,
-    held: Floats,
+    rows: Rows, row: int, end: int, latest: int, as_of: int, segment_of: Ints, held: Floats
 ) -> None:
-    """Sum the rows seen by then into the segments of their ages."""  # fmt: skip
-    while row < end and day[row] <= latest:
-        if visible[row] <= as_of:
-            segment = segment_of[latest - day[row]]
-            for column in range(values.shape[1]):
-                held[column, segment] += values[row, column]
+    """Sum the rows seen by then into the segments of their ages."""
+    while row < end and rows.day[row] <= latest:
+        if rows.visible[row] <= as_of:
+            segment = segment_of[latest - rows.day[row]]
+            for column in range(len(held)):
+                held[column, segment] += rows.values[row, column]
         row += 1
 
 
 @njit(cache=True, nogil=True)
-def totals(
-    first_run: Ints, run_row: Ints, visible: Ints, values: Floats, first_point: Ints, as_of: Ints
-) -> Floats:
+def totals(rows: Rows, points: Points) -> Floats:
     """Columns by points: the sum of all rows seen by then."""
-    out = np.zeros((values.shape[1], len(as_of)))
-    for account in range(len(first_point) - 1):
-        begin, end = run_row[first_run[account]], run_row[first_run[account + 1]]
-        for point in range(first_point[account], first_point[account + 1]):
+    out = np.zeros((rows.values.shape[1], len(points.as_of)))
+    for account in range(len(points.first) - 1):
+        begin, end = rows.row[rows.first[account]], rows.row[rows.first[account + 1]]
+        for point in range(points.first[account], points.first[account + 1]):
             for row in range(begin, end):
-                if visible[row] <= as_of[point]:
-                    for column in range(values.shape[1]):
-                        out[column, point] += values[row, column]
+                if rows.visible[row] <= points.as_of[point]:
+                    for column in range(len(out)):
+                        out[column, point] += rows.values[row, column]
     return out
 
 
 @njit(cache=True, nogil=True)
-def used_days(
-    first_run: Ints,
-    run_row: Ints,
-    day: Ints,
-    visible: Ints,
-    values: Floats,
-    column: int,
-    first_point: Ints,
-    as_of: Ints,
-    reach: int,
-) -> tuple[Ints, Ints]:
-    """The last day with the measure above 0 (-1: none in reach), and the last `SPAN` days' set.
+def used_days(rows: Rows, points: Points, column: int) -> tuple[Ints, Ints]:
+    """The last day with the measure above 0 (-1: none in the ring), and the last `SPAN` days' set.
 
-    Bit n of a set is the n-th day back from the last before `as_of`.
-    """  # fmt: skip
-    last = np.full(len(as_of), -1)
-    sets = np.zeros(len(as_of), dtype=np.int64)
-    for account in range(len(first_point) - 1):
-        if first_run[account] == first_run[account + 1]:
-            continue
-        begin, end = run_row[first_run[account]], run_row[first_run[account + 1]]
-        for point in range(first_point[account], first_point[account + 1]):
-            latest = as_of[point] - 1
-            while begin < end and day[begin] <= latest - reach:
-                begin += 1
+    Bit n of a set is the day of age n.
+    """
+    last = np.full(len(points.as_of), -1)
+    sets = np.zeros(len(points.as_of), dtype=np.int64)
+    for account in range(len(points.first) - 1):
+        begin, end = rows.row[rows.first[account]], rows.row[rows.first[account + 1]]
+        for point in range(points.first[account], points.first[account + 1]):
+            latest = points.as_of[point] - 1
+            begin = from_reach(rows, begin, end, latest - RING_DAYS)
             row = begin
-            while row < end and day[row] <= latest:
-                today, total = day[row], 0.0
-                while row < end and day[row] == today:
-                    if visible[row] <= as_of[point]:
-                        total += values[row, column]
+            while row < end and rows.day[row] <= latest:
+                day, total = rows.day[row], 0.0
+                while row < end and rows.day[row] == day:
+                    if rows.visible[row] <= points.as_of[point]:
+                        total += rows.values[row, column]
                     row += 1
                 if total > 0:
-                    last[point] = today
-                    if latest - today < SPAN:
-                        sets[point] |= 1 << (latest - today)
+                    last[point] = day
+                    if latest - day < SPAN:
+                        sets[point] |= 1 << (latest - day)
     return last, sets
 
 
 @njit(cache=True, nogil=True)
 def runs_of_days(sets: Ints) -> tuple[Floats, Floats, Floats]:
-    """Of each set of days: the longest pause, the longest streak, and the streak up to now."""
-    gap, longest = np.full(len(sets), NOTHING), np.zeros(len(sets))
+    """Of each set of days: the longest pause, the longest streak, and the streak up to now.
+
+    >>> [float(found[0]) for found in runs_of_days(np.array([0b1011]))]
+    [2.0, 2.0, 2.0]
+    """
+    gap, longest = np.full(len(sets), np.nan), np.zeros(len(sets))
     now = np.zeros(len(sets))
     for point in range(len(sets)):
-        bits, streak, pause, open_pause = sets[point], 0, 0, 0
-        for back in range(SPAN):
-            if bits >> back & 1:
+        streak, pause, longest_pause = 0, 0, 0
+        for age in range(SPAN):
+            if sets[point] >> age & 1:
                 streak += 1
                 longest[point] = max(longest[point], streak)
-                pause = max(pause, open_pause)
-                open_pause = 0
-                if streak == back + 1:
+                longest_pause, pause = max(longest_pause, pause), 0
+                if streak == age + 1:
                     now[point] = streak
             else:
                 streak = 0
-                open_pause += 1
-        if bits:
-            gap[point] = pause + 1
+                pause += 1
+        if sets[point]:
+            gap[point] = longest_pause + 1
     return gap, longest, now
 
 
 @njit(cache=True, nogil=True)
 def days_over(
-    first_run: Ints,
-    run_row: Ints,
-    day: Ints,
-    visible: Ints,
-    values: Floats,
-    column: int,
-    first_point: Ints,
-    as_of: Ints,
-    days: int,
-    limit: Floats,
-    share: float,
+    rows: Rows, points: Points, column: int, days: int, limit: Floats, share: float
 ) -> Floats:
     """On how many of the last `SPAN` days the sum over `days` days had reached a share of a limit.
 
     NaN where there is no limit; every day reaches one of 0.
-    """  # fmt: skip
-    out = np.full(len(as_of), NOTHING)
-    reach = SPAN + days - 1
-    daily = np.zeros(reach)
-    for account in range(len(first_point) - 1):
-        begin = run_row[first_run[account]]
-        end = run_row[first_run[account + 1]]
-        for point in range(first_point[account], first_point[account + 1]):
+    """
+    out = np.full(len(points.as_of), np.nan)
+    daily = np.zeros(SPAN + days - 1)
+    for account in range(len(points.first) - 1):
+        begin, end = rows.row[rows.first[account]], rows.row[rows.first[account + 1]]
+        for point in range(points.first[account], points.first[account + 1]):
             threshold = share * limit[point]
-            if np.isnan(threshold):
-                continue
             if threshold <= 0:
                 out[point] = SPAN
-                continue
-            latest, total = as_of[point] - 1, 0.0
-            daily[:] = 0.0
-            for row in range(begin, end):
-                age = latest - day[row]
-                if 0 <= age < reach and visible[row] <= as_of[point]:
-                    daily[age] += values[row, column]
-                    total += max(values[row, column], 0.0)
-            out[point] = _reached(daily, days, threshold) if total >= threshold else 0.0
+            elif threshold > 0:  # a missing limit is neither
+                daily[:] = 0.0
+                for row in range(begin, end):
+                    age = points.as_of[point] - 1 - rows.day[row]
+                    if 0 <= age < len(daily) and rows.visible[row] <= points.as_of[point]:
+                        daily[age] += rows.values[row, column]
+                out[point] = _reached(daily, days, threshold)
     return out
 
 
 @njit(cache=True, nogil=True)
 def _reached(daily: Floats, days: int, threshold: float) -> float:
+    """The days on which a rolling sum is there; none, where all together are not."""
     count = 0.0
-    for back in range(SPAN):
-        total = 0.0
-        for age in range(back, back + days):
-            total += daily[age]
-        count += total >= threshold
+    if between(np.maximum(daily, 0.0), 0, len(daily)) >= threshold:
+        for age in range(SPAN):
+            count += between(daily, age, age + days) >= threshold
     return count
