@@ -121,7 +121,7 @@ def test_features_that_the_earlier_row_lacks_are_named(second: Model) -> None:
 
 
 def test_a_row_goes_through_another_versions_contract_by_names_and_words() -> None:
-    """Order and codes are the other's; an unseen word is missing, a number for a word is lacking."""
+    """Order and codes are the other's; an unseen word is missing, a number for one is lacking."""
     known: dict[str, Any] = {"a": 1.5, "plan": "team", "country": "FR", "odd": 3.0, "none": None}
     columns = [
         {"name": "plan", "vocabulary": ["free", "team"]},
