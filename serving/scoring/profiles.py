@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -27,11 +26,4 @@ def read_profiles(content: bytes, ids: Sequence[str]) -> tuple[Profile, ...]:
     rows = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read().to_pylist()
     if [row.pop("account_id") for row in rows] != list(ids):
         raise KeyError("profiles of other accounts than those of the feature table")
-    return tuple(Profile(**{name: _plain(value) for name, value in row.items()}) for row in rows)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it; None for NaN, which is a number that nobody said."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat(timespec="seconds")
-    return None if value != value else value
+    return tuple(Profile(**row) for row in rows)

@@ -31,7 +31,7 @@ PROFILED = {
     "industry": pa.string(),
     "country": pa.string(),
     "employees": pa.float64(),
-    "created_at": pa.timestamp("us", tz="UTC"),
+    "created_at": pa.string(),
 }
 """Columns of `accounts` that a profile takes over, as known on the day."""
 
@@ -74,10 +74,15 @@ def write_profiles(
     now = runs(told).loc[lambda r: r["until"].isna()]
     states = dict(zip(now["account_id"], now["state"], strict=True))
     newest = {row["account_id"]: row for row in known(workspace, day).to_pylist()}
-    rows = [newest[account] | {"state": states.get(account)} for account in ids]
+    rows = [_profile(newest[account], states.get(account)) for account in ids]
     schema = pa.schema([("account_id", pa.string()), *PROFILED.items(), ("state", pa.string())])
     table = pa.Table.from_pylist(rows, schema)
     pq.write_table(table, folder / PROFILES, write_page_checksum=True)
+
+
+def _profile(row: dict[str, Any], state: str | None) -> dict[str, Any]:
+    """A row of the file; the time as text, for which pyarrow would ask for pandas in serving."""
+    return row | {"created_at": row["created_at"].isoformat(timespec="seconds"), "state": state}
 
 
 def known(workspace: Workspace, day: date) -> pa.Table:
