@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from commands import data, demo, keys, models, scores
+from commands import data, demo, keys, ledger, models, scores
 from commands.terminal import screen
 from features.errors import GoldpanError, from_outside
 
@@ -23,6 +23,8 @@ VERBS = (
     scores.score,
     scores.serve,
     keys.key,
+    ledger.audit_score,
+    ledger.reviews,
     demo.demo,
 )
 

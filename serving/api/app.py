@@ -13,13 +13,22 @@ from serving.api.guard import Guard, failure
 from serving.api.idempotency import Idempotent
 from serving.api.limits import limits_of
 from serving.api.problems import ProblemError, invalid, shown
-from serving.api.routes import documents, operations, scores
+from serving.api.routes import (
+    accounts,
+    documents,
+    history,
+    models,
+    operations,
+    reviews,
+    scores,
+    whatif,
+)
 
 DESCRIPTION = """Calibrated, explained scores of accounts.
 
 Account ids match `^[A-Za-z0-9_.:@-]{1,200}$`. Bodies are JSON of at most 1 MiB. Every error is
 `application/problem+json` with a stable `type`; what is not known is absent, never null."""
-AREAS = (scores, operations, documents)
+AREAS = (scores, accounts, history, whatif, reviews, models, operations, documents)
 
 
 def create_app(backing: Backing) -> Guard:

@@ -9,6 +9,8 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -64,6 +66,17 @@ def configure(level: int = logging.INFO) -> None:
     threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
 
 
+@contextmanager
+def last_words() -> Iterator[None]:
+    """While a worker starts there are no requests: what ends it is told with its words."""
+    try:
+        yield
+    except Exception as error:
+        said = f"cannot start: {type(error).__name__}: {error}"
+        logging.getLogger(OURS).critical(said, exc_info=error)
+        raise
+
+
 def _text(record: logging.LogRecord) -> str:
     if record.name.partition(".")[0] == OURS:
         return record.getMessage()
@@ -75,4 +88,4 @@ def _uncaught(
 ) -> None:
     """What nothing caught, in a thread or at the top."""
     if error is not None and not issubclass(kind, KeyboardInterrupt):
-        logging.getLogger(OURS).critical("uncaught", exc_info=(kind, error, at))
+        logging.getLogger(OURS).critical("uncaught %s", kind.__name__, exc_info=(kind, error, at))

@@ -40,19 +40,19 @@ class Alive(BaseModel):
 
 
 class ModelReadiness(BaseModel):
-    """One promoted model."""
+    """One promoted model, or the accounts (`snapshot`)."""
 
     name: str
-    status: Literal["ready", "failed"]
+    status: Literal["ready", "degraded", "failed"]
     model_version: str = ""
     detail: str = ""
 
 
 class Readiness(BaseModel):
-    """Every promoted model answers, about the accounts of the day `as_of`."""
+    """What answers, about the accounts of the day `as_of`; degraded: not all of it as promoted."""
 
     request_id: str
-    status: Literal["ready"]
+    status: Literal["ready", "degraded"]
     models: list[ModelReadiness]
     as_of: str
     snapshot: str
@@ -91,14 +91,14 @@ def routes(backing: Backing) -> APIRouter:
         return answered(request, {"status": "alive"})
 
     @router.get(
-        "/readyz", operation_id="ready", summary="Whether every promoted model answers",
+        "/readyz", operation_id="ready", summary="What answers, and what does not",
         response_model=Readiness, responses=NOT_READY,  # type: ignore[arg-type] # str keys too
         dependencies=opens(OPEN),
     )  # fmt: skip
     async def ready(request: Request) -> Response:
         now = backing.state()
         report = without_paths(now.report())
-        if not now.ready:
+        if not now.answering:
             raise not_ready(report)
         return answered(request, report)
 
