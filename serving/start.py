@@ -21,12 +21,14 @@ import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings i
 from features.errors import GoldpanError, InputError, NotReadyError
 from features.workspace import Workspace
 from serving.ledger.database import opened
+from serving.ledger.keys import any_valid
 from serving.models import canary
 from serving.models.integrity import read_verified
 from serving.models.model import promoted
 from serving.scoring.accounts import FILES, SCORE_AGAIN, current_snapshot
 
 HOST, PORT = "127.0.0.1", 3000
+LOOPBACK = ("127.0.0.1", "::1")
 BOOT_SECONDS = 90.0
 STOP_SECONDS = 15.0
 SOURCE = Path(__file__).resolve().parent.parent
@@ -43,7 +45,7 @@ def serve(
     """Serve the promoted models until SIGINT or SIGTERM; `ready` is called with the URL.
 
     Raises NotReadyError before anything was promoted or scored, InputError for a damaged file, a
-    host that others can reach, or a port that is taken.
+    host that others can reach while there is no key, or a port that is taken.
     """
     check(workspace, host, port)
     opened(workspace).dispose()
@@ -63,11 +65,11 @@ def check(workspace: Workspace, host: str, port: int) -> None:
     for name, folder in promoted(workspace).items():
         _check_bundle(workspace, name, folder)
     read_verified(current_snapshot(workspace), FILES, do=SCORE_AGAIN)
-    if host not in ("127.0.0.1", "::1"):
+    if host not in LOOPBACK and not any_valid(opened(workspace)):
         raise InputError(
-            f"host {host}",
-            expected="127.0.0.1 or ::1: the service asks for no key yet",
-            do="Put a proxy that authenticates in front of it.",
+            f"host {host} and no valid key in the ledger",
+            expected=f"{' or '.join(LOOPBACK)}, or a key that somebody else could call with",
+            do="`goldpan key create --name NAME --scope score` makes one.",
         )
     _check_port(host, port)
 
