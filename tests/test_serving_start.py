@@ -24,7 +24,9 @@ import sys
 from serving.service import Scoring
 state = Scoring.inner().state
 assert state.ready, state.report()
-state.scorers["churn"].answers([r for r in range(120) if not state.scorers["churn"].why_not(r)][:3])
+churn = state.scorers["churn"]
+rows = [row for row in range(120) if not churn.why_not(row)]
+assert churn.answers(churn.scores(rows[:3]))[0]["reasons"]
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
