@@ -19,6 +19,7 @@ from serving.api.chosen import scorer_of, snapshot_of, without_none
 from serving.api.problems import PROBLEMS
 from serving.ledger.reviews import counts
 from serving.scoring.scorer import Scorer
+from serving.state import SERVICE, SNAPSHOT, State
 
 DAY = 86_400.0
 COVERS = (
@@ -92,6 +93,13 @@ def card(scorer: Scorer) -> dict[str, Any]:
         **({"curve_days": list(model.when.days)} if model.when else {}),
         "features": _features(scorer),
     }
+
+
+def _degraded(state: State, name: str) -> dict[str, str]:
+    """That a model answers by an earlier version, because the promoted one could not be loaded."""
+    if name not in state.kept:
+        return {}
+    return {"status": "degraded", "detail": state.kept[name]}
 
 
 def _summary(scorer: Scorer) -> dict[str, Any]:
