@@ -41,9 +41,11 @@ def routes(backing: Backing) -> APIRouter:
     async def list_models(request: Request) -> Response:
         state = backing.state()
         snapshot = snapshot_of(state)
-        told = [_summary(scorer) for scorer in state.scorers.values()]
+        told = [_summary(scorer) | _degraded(state, n) for n, scorer in state.scorers.items()]
         told += [
-            {"model": name, "status": "failed", "detail": why} for name, why in state.failed.items()
+            {"model": name, "status": "failed", "detail": why}
+            for name, why in state.failed.items()
+            if name not in (SNAPSHOT, SERVICE)
         ]
         simulated = bool(snapshot.company["simulated"])
         body = {"request_id": request_id(request), "simulated": simulated, "models": told}
