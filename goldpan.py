@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from commands import data, demo, models, scores
+from commands import data, demo, models, scores, users
 from commands.terminal import screen
 from features.errors import GoldpanError, from_outside
 
@@ -22,6 +22,7 @@ VERBS = (
     models.dataset,
     scores.score,
     scores.serve,
+    users.user,
     demo.demo,
 )
 
@@ -57,7 +58,7 @@ def main() -> None:
 
     The verbs follow the data: simulate (or bring your own files), ingest, build, train, promote,
     score, serve. lifecycle and insights tell what the data say; compare, rollback and dataset look
-    after what was trained. `goldpan demo` does all of it.
+    after what was trained; user says who signs in to the console. `goldpan demo` does all of it.
 
     Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate, 130 stopped
     by Ctrl-C.

@@ -12,6 +12,7 @@ from commands.models import promoted, trained
 from commands.options import company, verb
 from commands.scores import scored, serve
 from commands.terminal import screen
+from commands.users import a_demo_user
 from features.code import digest
 from features.errors import InputError
 from features.read_settings import load_settings
@@ -56,6 +57,7 @@ def demo(
     else:
         screen.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
     if not no_serve:
+        a_demo_user(place, port)
         ctx.invoke(serve, **common, port=port)
 
 
