@@ -7,8 +7,9 @@ oversight.
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Security
 from fastapi.routing import APIRoute
@@ -22,8 +23,10 @@ from serving.ledger.keys import Key
 OPEN = "open"
 BELIEVED_SECONDS = 0.5  # a key revoked meanwhile is refused within a second
 MOST_BELIEVED = 1_000
+ADMITTING: set[Any] = set()
 CHALLENGE = {"www-authenticate": 'Bearer realm="goldpan"'}
 
+Decides = TypeVar("Decides", bound=Callable[..., Any])
 BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="An API key of Goldpan.")
 DESCRIBED = Security(BEARER)  # for the OpenAPI document: we read the header ourselves
 
@@ -47,11 +50,18 @@ class Doorkeeper:
         return key
 
 
+def admits(decides: Decides) -> Decides:
+    """Mark a dependency as one that decides who may call the routes that have it."""
+    ADMITTING.add(decides)
+    return decides
+
+
 def opens(scope: str) -> list[Any]:
     """A route's dependencies: the key of the request must hold `scope`; `OPEN` asks for none."""
     return [Security(_let_in, scopes=[scope])]
 
 
+@admits
 async def _let_in(request: Request, asked: SecurityScopes, _: Any = DESCRIBED) -> None:
     if asked.scopes == [OPEN]:
         return
@@ -86,7 +96,7 @@ def declared(router: APIRouter) -> APIRouter:
     """The router; TypeError when a route of it does not say who may call it."""
     for route in router.routes:
         said = isinstance(route, APIRoute) and any(
-            getattr(need, "dependency", None) is _let_in for need in route.dependencies
+            getattr(need, "dependency", None) in ADMITTING for need in route.dependencies
         )
         if not said:
             raise TypeError(f"found {route} without a scope; expected dependencies=opens(…)")

@@ -11,12 +11,14 @@ from serving.api.answers import request_id
 from serving.api.backing import Backing
 from serving.api.problems import ProblemError, shown
 from serving.api.routes import operations, scores
+from serving.console import app as console
+from serving.console.front import FrontDoor
 
 DESCRIPTION = """Calibrated, explained scores of accounts.
 
 Account ids match `^[A-Za-z0-9_.:@-]{1,200}$`. Bodies are JSON of at most 1 MiB. Every error is
 `application/problem+json` with a stable `type`; what is not known is absent, never null."""
-AREAS = (scores, operations)
+AREAS = (scores, operations, console)
 
 log = logging.getLogger("goldpan.serving")
 
@@ -31,6 +33,7 @@ def create_app(backing: Backing) -> FastAPI:
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failure)
+    app.add_middleware(FrontDoor)
     for area in AREAS:
         app.include_router(declared(area.routes(backing)))
     return app

@@ -90,15 +90,13 @@ def set_password(ledger: Engine, name: str, password: str) -> None:
 
 def find(ledger: Engine, name: str) -> User | None:
     """The person of that name."""
-    with ledger.connect() as connection:
-        row = connection.execute(USERS.select().where(USERS.c.name == name.lower())).first()
+    row = _row(ledger, name)
     return _user(row) if row is not None else None
 
 
 def verified(ledger: Engine, name: str, password: str) -> User | None:
     """The person whose password this is; None takes as long, whether or not the name exists."""
-    with ledger.connect() as connection:
-        row = connection.execute(USERS.select().where(USERS.c.name == name.lower())).first()
+    row = _row(ledger, name)
     kept = row.password if row is not None else NOBODY
     right = matches(password[:MOST_CHARACTERS], kept)
     return _user(row) if row is not None and right else None
@@ -121,6 +119,13 @@ def matches(password: str, kept: str) -> bool:
 def generated() -> str:
     """A password that nobody can guess: 128 random bits."""
     return secrets.token_urlsafe(16)
+
+
+def _row(ledger: Engine, name: str) -> sa.Row[tuple[object, ...]] | None:
+    if set(name.lower()) - NAME_CHARACTERS:
+        return None
+    with ledger.connect() as connection:
+        return connection.execute(USERS.select().where(USERS.c.name == name.lower())).first()
 
 
 def _scrypt(password: str, salt: bytes, cost: int, blocks: int, passes: int) -> bytes:

@@ -1,0 +1,68 @@
+"""What one account did, in words and figures, from the snapshot's row of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from serving.console.format import day, exact, in_days
+from serving.scoring.accounts import Snapshot
+from serving.scoring.explain import Fact, number, sentence
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A value as people read it, and exactly."""
+
+    text: str
+    exact: str = ""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One reason: short for a list, whole for a page."""
+
+    signal: str
+    short: str
+    text: str
+    kind: str
+    raises: bool = True
+
+
+NONE = Shown("–", "not known")
+
+
+def phrase(
+    snapshot: Snapshot, population: str, facts: Mapping[str, Fact], signal: str, part: float
+) -> Phrase:
+    """One signal's reason in words; short without its peers."""
+    wording, currency = snapshot.wordings[signal], str(snapshot.company["currency"])
+    peers = snapshot.peers.get(population, {})
+    short, text = (sentence(wording, facts, p, currency) for p in ({}, peers))
+    return Phrase(signal, short, text, wording.kind, part > 0)
+
+
+def figure(snapshot: Snapshot, row: int, feature: str, unit: str) -> Shown:
+    """One feature of an account."""
+    table = snapshot.table
+    if feature not in table.column_of or feature in table.categories:
+        return NONE
+    value = float(table.matrix[row, table.column_of[feature]])
+    return NONE if np.isnan(value) else Shown(number(value, unit), exact(value))
+
+
+def word(snapshot: Snapshot, row: int, feature: str) -> str:
+    """One category of an account, empty when not known."""
+    table = snapshot.table
+    if feature not in table.categories:
+        return ""
+    code = table.matrix[row, table.column_of[feature]]
+    return "" if np.isnan(code) else table.categories[feature][int(code)]
+
+
+def renewal(when: date | None, as_of: date) -> Shown:
+    """When an account renews, seen from the scoring day."""
+    if when is None:
+        return NONE
+    return Shown(in_days((when - as_of).days), day(when))
