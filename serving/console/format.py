@@ -90,6 +90,17 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{whole(count)} {one if count == 1 else many or one + 's'}"
 
 
+def ordinal(place: int) -> str:
+    """A place in an order.
+
+    >>> [ordinal(n) for n in (1, 2, 3, 11, 23, 1112)]
+    ['1st', '2nd', '3rd', '11th', '23rd', '1,112th']
+    """
+    teens = 11 <= place % 100 <= 13
+    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{whole(place)}{ending}"
+
+
 def day(value: date) -> str:
     """A date without doubt about what is the month.
 
@@ -97,6 +108,16 @@ def day(value: date) -> str:
     '1 Jul 2026'
     """
     return f"{value.day} {value:%b %Y}"
+
+
+def days(first: date, last: date) -> str:
+    """A span of days, the year said once where there is only one.
+
+    >>> days(date(2025, 11, 3), date(2025, 12, 8)), days(date(2025, 12, 15), date(2026, 1, 19))
+    ('3 Nov – 8 Dec 2025', '15 Dec 2025 – 19 Jan 2026')
+    """
+    begin = f"{first.day} {first:%b}" if first.year == last.year else day(first)
+    return f"{begin} – {day(last)}"
 
 
 def in_days(days: int) -> str:

@@ -1,6 +1,7 @@
 """How every page is made and refused: templates that escape, headers that allow no foreign code."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from serving.console import format as formats
 from serving.console.drawings.meter import meter
 from serving.console.front import HOME, wants_html
 
+FAILED = "Something on our side failed. Try again; name the request when you tell us."
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 SIGN_IN = f"{HOME}/sign-in"
@@ -34,6 +36,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "vary": "cookie, accept, hx-request",
 }
+log = logging.getLogger("goldpan.serving")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -49,6 +52,11 @@ class Page(APIRoute):
                 return await inner(request)
             except ProblemError as error:
                 return refused(request, error)
+            except Exception as error:
+                if not wants_html(request.headers):
+                    raise
+                log.error("request %s failed", request_id(request), exc_info=error)
+                return refused(request, ProblemError("internal-error", FAILED))
 
         return told
 

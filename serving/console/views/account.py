@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from serving.api.problems import ProblemError, shown
-from serving.console.format import day, in_days, plural, span
+from serving.console.format import day, exact_money, in_days, money, plural, span
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, figure, phrase, renewal, word
 from serving.console.views.words import BY_MODEL, Words
@@ -43,7 +43,8 @@ class Verdict:
 class Step:
     """One step of the waterfall: from a probability to the next, in log-odds between."""
 
-    text: str
+    short: str
+    peers: str
     start: float
     end: float
     kind: str = ""
@@ -173,17 +174,17 @@ def _why(scorer: Scorer, row: int) -> Why:
 def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]:
     """The largest parts one after another, then all others together.
 
-    >>> use = Phrase("use", "Use fell", "Use fell; peers 9", "act")
-    >>> [(s.text, s.start, s.end) for s in waterfall(-2.0, [0.5], [use])]
-    [('Use fell; peers 9', -2.0, -1.5)]
+    >>> use = Phrase("use", "Use fell", "peers 9", "act")
+    >>> [(s.short, s.peers, s.start, s.end) for s in waterfall(-2.0, [0.5], [use])]
+    [('Use fell', 'peers 9', -2.0, -1.5)]
     """
     steps, at = [], base
     for part, reason in zip(parts[:STEPS], said, strict=False):
-        steps.append(Step(reason.text, at, at + part, reason.kind))
+        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind))
         at += part
     if rest := parts[STEPS:]:
         text = f"{plural(len(rest), 'smaller signal')} together"
-        steps.append(Step(text, at, at + sum(rest), "rest"))
+        steps.append(Step(text, "", at, at + sum(rest), "rest"))
     return steps
 
 
@@ -193,11 +194,15 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
     as_of = date.fromisoformat(table.as_of)
     renews = renewal(desk.known.renewals.get(table.ids[row]), as_of)
     told = [("Plan", Shown((context.plan or "–").capitalize()))]
-    told += [("Renews", renews), ("Seats", figure(snapshot, row, "seats", "count"))]
+    told += [
+        ("MRR", _mrr(desk, row)),
+        ("Renews", renews),
+        ("Seats", figure(snapshot, row, "seats", "count")),
+    ]
     told += [("Customer for", _since(_days(desk, row, "tenure_days"), as_of))]
     told += [("Signed up", _ago(context.age_days, as_of))]
     told += [("Employees", figure(snapshot, row, "employees", "count"))]
-    told += [(label, Shown(word(snapshot, row, name))) for name, label in PROFILE]
+    told += [(label, Shown(_capital(word(snapshot, row, name)))) for name, label in PROFILE]
     return [(label, value) for label, value in told if value.text not in ("", NONE.text, "0")]
 
 
@@ -205,6 +210,15 @@ def _days(desk: Desk, row: int, feature: str) -> float | None:
     """A feature in days, None when not known."""
     fact: Fact = desk.table.facts(row).get(feature)
     return fact if isinstance(fact, float) and not np.isnan(fact) else None
+
+
+def _mrr(desk: Desk, row: int) -> Shown:
+    value, currency = float(desk.table.mrr[row]), str(desk.snapshot.company["currency"])
+    return Shown(money(value, currency), exact_money(value, currency)) if value > 0 else NONE
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _since(days: float | None, as_of: date) -> Shown:

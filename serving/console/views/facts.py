@@ -21,13 +21,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One reason: short for a list, whole for a page."""
+    """One signal in words: what the account did, and how its peers stand."""
 
     signal: str
     short: str
-    text: str
+    peers: str
     kind: str
     raises: bool = True
+
+    @property
+    def text(self) -> str:
+        """Both in one sentence."""
+        return f"{self.short}; {self.peers}" if self.peers else self.short
 
 
 NONE = Shown("–", "not known")
@@ -36,11 +41,11 @@ NONE = Shown("–", "not known")
 def phrase(
     snapshot: Snapshot, population: str, facts: Mapping[str, Fact], signal: str, part: float
 ) -> Phrase:
-    """One signal's reason in words; short without its peers."""
+    """One signal's reason in words."""
     wording, currency = snapshot.wordings[signal], str(snapshot.company["currency"])
     peers = snapshot.peers.get(population, {})
-    short, text = (sentence(wording, facts, p, currency) for p in ({}, peers))
-    return Phrase(signal, short, text, wording.kind, part > 0)
+    own, both = (sentence(wording, facts, p, currency) for p in ({}, peers))
+    return Phrase(signal, own, both[len(own) :].lstrip("; "), wording.kind, part > 0)
 
 
 def figure(snapshot: Snapshot, row: int, feature: str, unit: str) -> Shown:

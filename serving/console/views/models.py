@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from serving.console.drawings.calibration import Bin
-from serving.console.format import day, plural, whole
+from serving.console.format import day, days, plural, whole
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.scorer import Scorer
 from serving.state import State
@@ -190,8 +190,8 @@ def _backtest(card: Mapping[str, Any]) -> list[Figure]:
     found = []
     for cut in cuts:
         first, last = (datetime.fromisoformat(cut["test"][k]) for k in ("from", "to"))
-        note = f"{plural(cut['positives'], 'outcome')} in {whole(cut['rows'])} looks"
-        label = f"{day(first)} to {day(last)}"
+        note = f"{plural(cut['positives'], 'outcome')} in {whole(cut['rows'])} observations"
+        label = days(first, last)
         found += _figures({label: cut["metrics"]["model"].get("auc")}, ours=True, note=note)
     return found
 
@@ -210,19 +210,21 @@ def _bins(card: Mapping[str, Any]) -> list[Bin]:
 def _learnt(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = []
     if "rows" in card and "accounts" in card:
-        told.append(("Learnt from", f"{plural(card['positives'], 'outcome')} in "
-                     f"{whole(card['rows'])} looks at {plural(card['accounts'], 'account')}, "
-                     f"up to {_date(card['cut_off'])}"))  # fmt: skip
+        told.append(("Learnt from", f"{_observed(card)}, up to {_date(card['cut_off'])}"))
     if test := (card.get("blocks") or {}).get("test"):
-        told.append(("Judged on", f"{plural(test['positives'], 'outcome')} in "
-                     f"{whole(test['rows'])} looks at {plural(test['accounts'], 'account')}, "
-                     f"{_date(test['from'])} to {_date(test['to'])}"))  # fmt: skip
+        days = f"{_date(test['from'])} to {_date(test['to'])}"
+        told.append(("Judged on", f"{_observed(test)}, {days}"))
     if "gap_days" in card:
         told.append(("Between the two", f"a gap of {plural(card['gap_days'], 'day')}, so that no "
                      "outcome was known while it learnt"))  # fmt: skip
     if "created_at" in card:
         told.append(("Trained on", _date(card["created_at"])))
     return told
+
+
+def _observed(block: Mapping[str, Any]) -> str:
+    outcomes, accounts = plural(block["positives"], "outcome"), plural(block["accounts"], "account")
+    return f"{outcomes} in {whole(block['rows'])} observations of {accounts}"
 
 
 def _date(text: str) -> str:

@@ -51,6 +51,7 @@ class Head:
     outcomes: float
     mrr: float
     expected: float
+    tenth: int
     top_share: float
     horizon_days: int
     lead_days: int
@@ -77,6 +78,12 @@ class Part:
     def page(self) -> int:
         """Which page this is, from 1."""
         return (self.first - 1) // PER_PAGE + 1
+
+    @property
+    def window(self) -> str:
+        """Which days the probabilities are about, counted from the scoring day."""
+        lead, horizon = self.head.lead_days, self.head.horizon_days
+        return f"days {lead + 1}–{lead + horizon}" if lead else f"{horizon} days"
 
     @property
     def sorts(self) -> tuple[tuple[str, str], ...]:
@@ -148,7 +155,7 @@ def sorts(words: Words) -> tuple[tuple[str, str], ...]:
     """The orders that a queue can be in, the usual one first, and what they are called."""
     every = (
         ("expected", words.by_money, bool(words.by_money)),
-        ("probability", words.chance.lower(), True),
+        ("probability", "probability", True),
         ("mrr", "MRR", words.has_mrr),
         ("renewal", "renewal", words.renews),
         ("name", "name", True),
@@ -166,6 +173,7 @@ def head(queue: Queue) -> Head:
         outcomes=float(queue.probability.sum()),
         mrr=float(queue.mrr.sum()),
         expected=total,
+        tenth=tenth,
         top_share=float(np.sort(expected)[-tenth:].sum()) / total if total else 0.0,
         horizon_days=int(card["horizon_days"]),
         lead_days=int(card["lead_days"]),

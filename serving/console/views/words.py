@@ -24,6 +24,7 @@ class Words:
     chance: str
     who: tuple[str, str]
     happens: str
+    expects: str = ""
     by_money: str = ""
     has_mrr: bool = True
     renews: bool = False
@@ -31,9 +32,11 @@ class Words:
     why: str = "Why"
 
 
-PRICING = FactColumn("Pricing", "pricing_interest_28d", "count", "Looks at pricing in 28 days")
-LIMIT = FactColumn("Limit", "limit_use", "share", "How much of its tightest limit is used")
-SEATS = FactColumn("Seats", "seat_use_28d", "share", "Share of the seats in use in 28 days")
+PRICING = FactColumn(
+    "Pricing looks", "pricing_interest_28d", "count", "Looks at pricing in 28 days"
+)
+LIMIT = FactColumn("Limit used", "limit_use", "share", "How much of its tightest limit is used")
+SEATS = FactColumn("Seats used", "seat_use_28d", "share", "Share of the seats in use in 28 days")
 MILESTONES = FactColumn("Milestones", "milestones_reached", "count", "Milestones reached so far")
 
 AT_RISK = Words(
@@ -43,12 +46,12 @@ AT_RISK = Words(
 )  # fmt: skip
 PROSPECTS = Words(
     model="pql", key="prospects", place="/console/prospects", title="Prospects", chance="Will buy",
-    who=("prospect", "prospects"), happens="starts to pay", has_mrr=False,
+    who=("prospect", "prospects"), happens="starts to pay", expects="new customers", has_mrr=False,
     facts=(MILESTONES, LIMIT, PRICING), why="Why it may buy",
 )  # fmt: skip
 UPGRADES = Words(
     model="upgrade", key="upgrades", place="/console/upgrades", title="Upgrades",
-    chance="Will upgrade", who=("customer", "customers"), happens="pays more",
+    chance="Will upgrade", who=("customer", "customers"), happens="pays more", expects="upgrades",
     facts=(SEATS, LIMIT, PRICING), why="Why it may pay more",
 )  # fmt: skip
 QUEUES = (AT_RISK, PROSPECTS, UPGRADES)
