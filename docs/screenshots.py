@@ -58,13 +58,10 @@ def _pages(workspace: Workspace) -> dict[str, str]:
     pages = {}
     for words in (w for w in QUEUES if w.model in made.queues):
         pages[words.key] = words.place
-        first = part(made, words, Asked()).lines[0].account
-        pages[f"account-{words.key}"] = f"/console/accounts/{quote(first)}?model={words.model}"
-    return {
-        **pages,
-        "models": "/console/models",
-        "model": f"/console/models/{next(iter(made.queues))}",
-    }
+    words = next(w for w in QUEUES if w.model in made.queues)
+    first = part(made, words, Asked()).lines[0].account
+    pages["account"] = f"/console/accounts/{quote(first)}?model={words.model}"
+    return {**pages, "models": "/console/models", "model": f"/console/models/{words.model}"}
 
 
 def _pictured(
@@ -94,8 +91,8 @@ def _picture(page: Page, name: str, only: str) -> None:
         page.mouse.move(0, 0)
         whole = not name.startswith(("at-risk", "prospects", "upgrades"))
         taken = BytesIO(page.screenshot(full_page=whole))
-        # 128 colours: a third of the bytes, and no eye sees it
-        small = Image.open(taken).convert("RGB").quantize(128)
+        # 256 colours: a third of the bytes, and no eye sees it; the rare ones are kept
+        small = Image.open(taken).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
         small.save(IMAGES / f"{name}.png", optimize=True)
 
 

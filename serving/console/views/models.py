@@ -133,7 +133,7 @@ def sentences(card: Mapping[str, Any]) -> list[Sentence]:
     """How well, each with its interval; only what was measured, out of time."""
     metrics, told = card.get("metrics") or {}, []
     if found := _known(metrics.get("auc")):
-        told.append(_sentence(found, 100, "in 100", "times it ranks the right one of two accounts "
+        told.append(_sentence(found, 100, "times in 100", "it ranks the right one of two accounts "
                               "higher; a coin would 50 times"))  # fmt: skip
     if found := _known(metrics.get("precision_at_capacity")):
         base = _base_rate(card)

@@ -32,9 +32,7 @@ class Words:
     why: str = "Why"
 
 
-PRICING = FactColumn(
-    "Pricing looks", "pricing_interest_28d", "count", "Looks at pricing in 28 days"
-)
+PRICING = FactColumn("Pricing looks", "pricing_interest_28d", "count", "How often in 28 days")
 LIMIT = FactColumn("Limit used", "limit_use", "share", "How much of its tightest limit is used")
 SEATS = FactColumn("Seats used", "seat_use_28d", "share", "Share of the seats in use in 28 days")
 MILESTONES = FactColumn("Milestones", "milestones_reached", "count", "Milestones reached so far")
