@@ -97,9 +97,9 @@ def violations(page: Page) -> list[str]:
     return list(page.evaluate("window.violations.concat(window.ran ? ['a text ran'] : [])"))
 
 
-def found_by_axe(page: Page) -> list[str]:
-    """The rules of accessibility that the present page breaks, with where."""
-    result = Axe().run(page)
+def found_by_axe(page: Page, *rules: str) -> list[str]:
+    """The rules of accessibility (default: all) that the present page breaks, with where."""
+    result = Axe().run(page, options={"runOnly": list(rules)} if rules else None)
     return [f"{v['id']}: {v['nodes'][0]['html']}" for v in result["violations"]]
 
 
@@ -118,10 +118,13 @@ def test_a_person_works_the_queue_from_signing_in_to_signing_out(
     assert page.url.endswith("/console/sign-in?next=%2Fconsole")
     sign_in(page)
     everyone = rows(page)
-    page.check("input[name=grade][value=A]", force=True)
-    page.wait_for_url("**/console?grade=A")
+    graded = page.locator("#results .grade").all_text_contents()
+    rare = min(set(graded), key=graded.count)[-1]
+    page.check(f"input[name=grade][value={rare}]", force=True)
+    page.wait_for_url(f"**/console?grade={rare}")
+    page.wait_for_selector(f"#results[data-address='/console?grade={rare}']")
     assert 0 < len(rows(page)) < len(everyone)
-    assert set(page.locator("#results .grade").all_inner_texts()) == {"grade A"}
+    assert set(page.locator("#results .grade").all_text_contents()) == {f"grade {rare}"}
     first = rows(page)[0]
     page.locator("#results .row-link").first.click()
     assert page.inner_text("h1") == first
@@ -131,7 +134,7 @@ def test_a_person_works_the_queue_from_signing_in_to_signing_out(
     shown = page.locator(".verdict[aria-current] .figure").inner_text()
     assert steps.last.locator("td.num").inner_text() == shown
     page.go_back()
-    assert page.is_checked("input[name=grade][value=A]")
+    assert page.is_checked(f"input[name=grade][value={rare}]")
     with page.expect_download() as download:
         page.click("text=Export CSV")
     exported = download.value.path().read_text(encoding="utf-8-sig").splitlines()
@@ -192,16 +195,18 @@ def test_without_script_every_filter_still_works(browser: Browser, console: Cons
     page = context.new_page()
     sign_in(page)
     page.select_option("#sort", "name")
-    page.click("text=Apply")
-    assert "sort=name" in page.url
+    page.press("#q", "Enter")
+    page.wait_for_url("**sort=name**")
     assert page.locator("#results .row-link").count() > 10
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("scheme", "width", "rules"), [
+    ("light", 390, ()), ("dark", 1280, ()),
+    ("dark", 390, ("color-contrast",)), ("light", 1280, ("color-contrast",)),
+])  # fmt: skip
 def test_every_page_is_accessible_and_fits_the_screen(
-    page: Page, scheme: str, width: int
+    page: Page, scheme: str, width: int, rules: tuple[str, ...]
 ) -> None:  # fmt: skip
     """Axe finds nothing, in light and dark, on phone and desktop; nothing scrolls sideways."""
     page.emulate_media(color_scheme=scheme)
@@ -210,7 +215,7 @@ def test_every_page_is_accessible_and_fits_the_screen(
     account = page.locator("#results .row-link").first.get_attribute("href")
     for place in (*PLACES, account, "/console/accounts/nobody"):
         page.goto(place)
-        assert found_by_axe(page) == [], place
+        assert found_by_axe(page, *rules) == [], place
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{place} is {wide} px too wide at {width}"
 
@@ -276,8 +281,11 @@ def test_the_policy_forbids_what_would_run_if_a_text_got_through(page: Page) -> 
     page.goto("/console")
 
 
-def test_nothing_left_the_host_and_nothing_was_forbidden(console: Console, seen: Seen) -> None:
+def test_nothing_left_the_host_and_nothing_was_forbidden(
+    page: Page, console: Console, seen: Seen
+) -> None:
     """Over all that was done above: one host, no dialog, no error, no violation."""
+    page.goto("/console")
     assert seen.hosts == {urlsplit(console.url).netloc}
     assert seen.dialogs == []
     assert seen.errors == []

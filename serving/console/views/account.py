@@ -9,10 +9,9 @@ from scipy.special import expit
 from serving.api.problems import ProblemError, shown
 from serving.console.format import day, exact_money, in_days, money, plural, span
 from serving.console.views.desk import Desk
-from serving.console.views.facts import NONE, Phrase, Shown, figure, phrase, renewal, word
+from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal, word
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.eligibility import POPULATIONS
-from serving.scoring.explain import Fact
 from serving.scoring.score import by_signal
 from serving.scoring.scorer import Scorer
 
@@ -149,10 +148,9 @@ def _why(scorer: Scorer, row: int) -> Why:
     rows = scorer.encoder.rows(snapshot.table, np.array([row], dtype=np.intp))
     contributions = model.contributions(rows)
     parts, base = by_signal(model, contributions)[0].tolist(), float(contributions[0, -1])
-    facts, population = snapshot.table.facts(row), snapshot.table.contexts[row].population
     order = sorted(range(len(parts)), key=lambda i: (-abs(parts[i]), model.signals[i]))
     used = [i for i in order if parts[i] != 0]
-    said = [phrase(snapshot, population, facts, model.signals[i], parts[i]) for i in used]
+    said = [phrase(snapshot, row, model.signals[i], parts[i]) for i in used]
     return Why(
         words=BY_MODEL[model.name],
         version=model.version,
@@ -208,8 +206,8 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
 
 def _days(desk: Desk, row: int, feature: str) -> float | None:
     """A feature in days, None when not known."""
-    fact: Fact = desk.table.facts(row).get(feature)
-    return fact if isinstance(fact, float) and not np.isnan(fact) else None
+    value = fact(desk.snapshot, row, feature)
+    return value if isinstance(value, float) and not np.isnan(value) else None
 
 
 def _mrr(desk: Desk, row: int) -> Shown:

@@ -1,6 +1,5 @@
 """What one account did, in words and figures, from the snapshot's row of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -38,32 +37,38 @@ class Phrase:
 NONE = Shown("–", "not known")
 
 
-def phrase(
-    snapshot: Snapshot, population: str, facts: Mapping[str, Fact], signal: str, part: float
-) -> Phrase:
-    """One signal's reason in words."""
+def phrase(snapshot: Snapshot, row: int, signal: str, part: float) -> Phrase:
+    """One signal's reason for an account, in words."""
     wording, currency = snapshot.wordings[signal], str(snapshot.company["currency"])
-    peers = snapshot.peers.get(population, {})
+    facts = {name: fact(snapshot, row, name) for name in (wording.now, wording.before) if name}
+    peers = snapshot.peers.get(snapshot.table.contexts[row].population, {})
     own, both = (sentence(wording, facts, p, currency) for p in ({}, peers))
     return Phrase(signal, own, both[len(own) :].lstrip("; "), wording.kind, part > 0)
 
 
-def figure(snapshot: Snapshot, row: int, feature: str, unit: str) -> Shown:
-    """One feature of an account."""
+def fact(snapshot: Snapshot, row: int, feature: str) -> Fact:
+    """One feature of an account: a number (NaN when missing) or a word (None)."""
     table = snapshot.table
-    if feature not in table.column_of or feature in table.categories:
-        return NONE
+    if feature not in table.column_of:
+        return None
     value = float(table.matrix[row, table.column_of[feature]])
-    return NONE if np.isnan(value) else Shown(number(value, unit), exact(value))
+    if feature not in table.categories:
+        return value
+    return None if np.isnan(value) else table.categories[feature][int(value)]
+
+
+def figure(snapshot: Snapshot, row: int, feature: str, unit: str) -> Shown:
+    """One number of an account."""
+    value = fact(snapshot, row, feature)
+    if not isinstance(value, float) or np.isnan(value):
+        return NONE
+    return Shown(number(value, unit), exact(value))
 
 
 def word(snapshot: Snapshot, row: int, feature: str) -> str:
     """One category of an account, empty when not known."""
-    table = snapshot.table
-    if feature not in table.categories:
-        return ""
-    code = table.matrix[row, table.column_of[feature]]
-    return "" if np.isnan(code) else table.categories[feature][int(code)]
+    value = fact(snapshot, row, feature)
+    return value if isinstance(value, str) else ""
 
 
 def renewal(when: date | None, as_of: date) -> Shown:

@@ -208,8 +208,7 @@ def choices(desk: Desk, words: Words, asked: Asked) -> dict[str, tuple[Choice, .
 
 def _line(desk: Desk, words: Words, queue: Queue, place: int) -> Line:
     snapshot, row = queue.scorer.snapshot, int(queue.rows[place])
-    account, population = snapshot.table.ids[row], snapshot.table.contexts[row].population
-    facts, signals = snapshot.table.facts(row), queue.scorer.model.signals
+    account, signals = snapshot.table.ids[row], queue.scorer.model.signals
     as_of = date.fromisoformat(snapshot.table.as_of)
     return Line(
         account=account,
@@ -223,7 +222,7 @@ def _line(desk: Desk, words: Words, queue: Queue, place: int) -> Line:
         renewal=renewal(desk.known.renewals.get(account), as_of),
         facts=tuple(figure(snapshot, row, c.feature, c.unit) for c in words.facts),
         reasons=tuple(
-            phrase(snapshot, population, facts, signals[signal], 1.0)
+            phrase(snapshot, row, signals[signal], 1.0)
             for signal in queue.top[place].tolist()
             if signal >= 0
         ),
