@@ -24,8 +24,9 @@ from serving.console.access import COOKIE
 from serving.console.views.desk import desk
 from serving.ledger import sessions, users
 from serving.ledger.database import opened
+from serving.models.swap import Keeper
 from serving.scoring.scorer import bind
-from serving.state import State, load_state
+from serving.state import State
 
 PLACES = {
     "at risk": "/console",
@@ -47,8 +48,10 @@ def repeated(state: State, accounts: int) -> State:
     more = replace(
         table, ids=ids[:accounts], matrix=np.tile(table.matrix, (times, 1))[:accounts],
         contexts=(table.contexts * times)[:accounts], mrr=np.tile(table.mrr, times)[:accounts],
+        term_ends=(table.term_ends * times)[:accounts],
     )  # fmt: skip
-    snapshot = replace(state.snapshot, table=more)
+    profiles = (state.snapshot.profiles * times)[:accounts]
+    snapshot = replace(state.snapshot, table=more, profiles=profiles)
     scorers = {name: bind(scorer.model, snapshot) for name, scorer in state.scorers.items()}
     return State(snapshot, MappingProxyType(scorers), MappingProxyType({}))
 
@@ -89,9 +92,11 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     asked = parser.parse_args()
     workspace = Workspace(asked.workspace)
-    state = repeated(load_state(workspace), asked.accounts)
+    keeper = Keeper(workspace)
+    keeper.look()
+    state = repeated(keeper.state, asked.accounts)
     begin = time.perf_counter()
-    desk(state, workspace)
+    desk(state)
     print(f"queues of {asked.accounts} accounts made once: {time.perf_counter() - begin:.1f} s\n")
     print("| page | median ms | slowest ms |\n|---|---|---|")
     for name, taken in asyncio.run(timed(state, workspace, asked.times)).items():

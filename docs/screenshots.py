@@ -24,7 +24,7 @@ from serving.console.views.queue import part
 from serving.console.views.words import QUEUES
 from serving.ledger import users
 from serving.ledger.database import opened
-from serving.state import load_state
+from serving.models.swap import Keeper
 
 IMAGES = Path(__file__).parent / "img"
 SCREENS = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -54,7 +54,9 @@ def main(workspace: Workspace, only: str = "") -> None:
 
 def _pages(workspace: Workspace) -> dict[str, str]:
     """The pages by name: each queue, the account that each begins with, the models."""
-    made = desk(load_state(workspace), workspace)
+    keeper = Keeper(workspace)
+    keeper.look()
+    made = desk(keeper.state)
     pages = {}
     for words in (w for w in QUEUES if w.model in made.queues):
         pages[words.key] = words.place

@@ -76,6 +76,8 @@ def hostile_world() -> Workspace:
 def _spoil_snapshot(folder: Path) -> None:
     """Names, plans, categories, the company and the words of the reasons."""
     _rewrite(folder / "scores.parquet", {"name": 0, "plan": 11})
+    texts = {"name": 0, "owner": 2, "channel": 7, "industry": 3, "country": 5, "state": 9}
+    _rewrite(folder / "profiles.parquet", texts)
     _rewrite(folder / "features.parquet", {"plan": 11, "industry": 3, "country": 5, "channel": 7})
     company = json.loads((folder / "company.json").read_text())
     publish_json(folder / "company.json", {**company, "name": TEXTS[0]})

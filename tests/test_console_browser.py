@@ -139,7 +139,7 @@ def test_a_person_works_the_queue_from_signing_in_to_signing_out(
         page.click("text=Export CSV")
     exported = download.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert download.value.suggested_filename == "goldpan-at-risk-2026-07-01.csv"
-    assert exported[0].startswith("account_id,name,plan,probability,grade")
+    assert exported[0].startswith("account_id,name,owner,plan,probability,grade")
     page.click("text=Sign out")
     page.wait_for_url("**/console/sign-in")
     page.goto("/console/models")

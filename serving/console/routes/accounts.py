@@ -8,6 +8,7 @@ from starlette.responses import Response
 from serving.api.backing import Backing
 from serving.console.access import session_of, signed_in
 from serving.console.drawings import waterfall
+from serving.console.drawings.curve import curve
 from serving.console.drawings.standing import standing
 from serving.console.front import HOME
 from serving.console.pages import Page, page
@@ -28,13 +29,12 @@ def routes(backing: Backing, desks: Desks) -> APIRouter:
 
 
 def _page(request: Request, backing: Backing, desks: Desks, account_id: str) -> Response:
-    state = backing.state()
-    desk = desks.of(state)
+    desk = desks.of(backing.state())
     found = account(desk, account_id, request.query_params.get("model", ""))
     here = found.why.words.key if found.why else ""
-    around = shell(state, backing.workspace, session_of(request), here)
+    around = shell(desk.state, backing.workspace, session_of(request), here)
     across = waterfall.scale(found.why.base, found.why.steps) if found.why else None
     return page(
         request, "account.html", shell=around, account=found, across=across,
-        bar=waterfall.bar, level=waterfall.level, standing=standing,
+        bar=waterfall.bar, level=waterfall.level, standing=standing, curve=curve,
     )  # fmt: skip

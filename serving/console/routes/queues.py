@@ -38,11 +38,11 @@ def _add(router: APIRouter, backing: Backing, desks: Desks, words: Words) -> Non
 
 def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     state = backing.state()
-    around = shell(state, backing.workspace, session_of(request), words.key)
-    if not state.ready and words.model not in state.scorers:
+    if not state.answering or words.model not in (desk := desks.of(state)).queues:
+        around = shell(state, backing.workspace, session_of(request), words.key)
         return page(request, "not_ready.html", shell=around, words=words, state=state)
-    wanted = asked(request.query_params.multi_items())
-    shown = part(desks.of(state), words, wanted)
+    around = shell(desk.state, backing.workspace, session_of(request), words.key)
+    shown = part(desk, words, asked(request.query_params.multi_items()))
     partial = request.headers.get("hx-target") == "results"
     template = "results.html" if partial else "queue.html"
     answer = page(request, template, shell=around, part=shown)

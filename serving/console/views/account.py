@@ -7,12 +7,13 @@ import numpy as np
 from scipy.special import expit
 
 from serving.api.problems import ProblemError, shown
-from serving.console.format import day, exact_money, in_days, money, plural, span
+from serving.console.drawings.curve import By
+from serving.console.format import day, exact, exact_money, in_days, money, plural, span, whole
 from serving.console.views.desk import Desk
-from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal, word
+from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.eligibility import POPULATIONS
-from serving.scoring.score import by_signal
+from serving.scoring.score import curve
 from serving.scoring.scorer import Scorer
 
 STEPS = 8
@@ -20,9 +21,6 @@ REASONS = 5
 CBI = (
     ("cbi_frequency", "Frequency"), ("cbi_time", "Time"), ("cbi_use_cases", "Use cases"),
     ("cbi_breadth", "Breadth"), ("cbi_notifications", "Notifications"),
-)  # fmt: skip
-PROFILE = (
-    ("industry", "Industry"), ("country", "Country"), ("channel", "Found us by"),
 )  # fmt: skip
 
 
@@ -36,6 +34,8 @@ class Verdict:
     position: int
     of: int
     chosen: bool
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Why:
     act: tuple[Phrase, ...]
     context: tuple[Phrase, ...]
     contributions: tuple[Contribution, ...]
+    curve: tuple[By, ...]
     horizon_days: int
     lead_days: int
 
@@ -137,26 +138,30 @@ def account(desk: Desk, account_id: str, model: str = "") -> Account:
 
 
 def _verdict(scorer: Scorer, row: int, chosen: bool) -> Verdict:
-    [said] = scorer.answers([row], explain=False)
-    rank, words = said["rank"], BY_MODEL[scorer.model.name]
-    return Verdict(words, said["probability"], said["grade"], rank["position"], rank["of"], chosen)
+    scores = scorer.scores([row], explain=False)
+    [said] = scorer.answers(scores, explain=False, when=False)
+    rank, ends = said["rank"], said.get("interval", {})
+    return Verdict(
+        BY_MODEL[scorer.model.name], said["probability"], said["grade"], rank["position"],
+        rank["of"], chosen, ends.get("low"), ends.get("high"),
+    )  # fmt: skip
 
 
 def _why(scorer: Scorer, row: int) -> Why:
     """The contributions of every signal, and the waterfall that they make."""
     model, snapshot = scorer.model, scorer.snapshot
-    rows = scorer.encoder.rows(snapshot.table, np.array([row], dtype=np.intp))
-    contributions = model.contributions(rows)
-    parts, base = by_signal(model, contributions)[0].tolist(), float(contributions[0, -1])
+    scores = scorer.scores([row])
+    assert scores.parts is not None  # noqa: S101 - they were asked for
+    *parts, base = scores.parts[0].tolist()
     order = sorted(range(len(parts)), key=lambda i: (-abs(parts[i]), model.signals[i]))
     used = [i for i in order if parts[i] != 0]
     said = [phrase(snapshot, row, model.signals[i], parts[i]) for i in used]
     return Why(
         words=BY_MODEL[model.name],
         version=model.version,
-        probability=float(model.predict(rows)[0]),
+        probability=float(scores.chances[0]),
         base=base,
-        log_odds=float(model.log_odds(rows)[0]),
+        log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
         act=tuple(p for p in said if p.kind == "act")[:REASONS],
         context=tuple(p for p in said if p.kind != "act")[:REASONS],
@@ -164,6 +169,7 @@ def _why(scorer: Scorer, row: int) -> Why:
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
             for i in used
         ),
+        curve=tuple(By(int(c["days"]), c["risk"]) for c in curve(model, scores.inputs)[0]),
         horizon_days=int(model.card["horizon_days"]),
         lead_days=int(model.card["lead_days"]),
     )
@@ -188,20 +194,27 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
 
 def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
     snapshot, table = desk.snapshot, desk.table
-    context = table.contexts[row]
+    context, profile = table.contexts[row], snapshot.profiles[row]
     as_of = date.fromisoformat(table.as_of)
-    renews = renewal(desk.known.renewals.get(table.ids[row]), as_of)
-    told = [("Plan", Shown((context.plan or "–").capitalize()))]
-    told += [
+    told = [
+        ("State", Shown(_capital(profile.state or ""))),
+        ("Plan", Shown(_capital(context.plan or ""))),
         ("MRR", _mrr(desk, row)),
-        ("Renews", renews),
+        ("Renews", renewal(desk.known.renewals.get(table.ids[row]), as_of)),
         ("Seats", figure(snapshot, row, "seats", "count")),
+        ("Customer for", _since(_days(desk, row, "tenure_days"), as_of)),
+        ("Signed up", _ago(context.age_days, as_of)),
+        ("Owner", Shown(profile.owner or "")),
+        ("Employees", _count(profile.employees)),
+        ("Industry", Shown(_capital(profile.industry or ""))),
+        ("Country", Shown(profile.country or "")),
+        ("Found us by", Shown(_capital(profile.channel or ""))),
     ]
-    told += [("Customer for", _since(_days(desk, row, "tenure_days"), as_of))]
-    told += [("Signed up", _ago(context.age_days, as_of))]
-    told += [("Employees", figure(snapshot, row, "employees", "count"))]
-    told += [(label, Shown(_capital(word(snapshot, row, name)))) for name, label in PROFILE]
     return [(label, value) for label, value in told if value.text not in ("", NONE.text, "0")]
+
+
+def _count(value: float | None) -> Shown:
+    return NONE if value is None or np.isnan(value) else Shown(whole(value), exact(value))
 
 
 def _days(desk: Desk, row: int, feature: str) -> float | None:

@@ -18,6 +18,7 @@ class Asked:
 
     q: str = ""
     plan: str = ""
+    owner: str = ""
     grade: tuple[str, ...] = ()
     reason: str = ""
     size: str = ""
@@ -45,13 +46,14 @@ def asked(query: Sequence[tuple[str, str]]) -> Asked:
     """What the address asks for; what means nothing is as if it were not there.
 
     >>> asked([("q", "ann"), ("grade", "A"), ("grade", "Z"), ("page", "x"), ("renewal", "30")])
-    Asked(q='ann', plan='', grade=('A',), reason='', size='', renewal=30, sort='', page=1)
+    Asked(q='ann', plan='', owner='', grade=('A',), reason='', size='', renewal=30, sort='', page=1)
     """
     last = dict(query)
     grades = {value for name, value in query if name == "grade"}
     return Asked(
         q=_text(last, "q"),
         plan=_text(last, "plan"),
+        owner=_text(last, "owner"),
         grade=tuple(g for g in GRADES if g in grades),
         reason=_text(last, "reason"),
         size=_one_of(last.get("size", ""), SIZES),

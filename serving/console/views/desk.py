@@ -8,12 +8,10 @@ from threading import Lock, Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from features.errors import GoldpanError
-from features.workspace import Workspace
 from serving.api.problems import ProblemError
 from serving.console.views.known import Known, known
 from serving.scoring.accounts import Snapshot, Table
-from serving.scoring.score import by_signal, grade
+from serving.scoring.score import by_signal
 from serving.scoring.scorer import Scorer, in_blocks
 from serving.state import State
 
@@ -36,6 +34,7 @@ class Queue:
     mrr: NDArray[np.float64]
     grades: NDArray[np.str_]
     plans: NDArray[np.str_]
+    owners: NDArray[np.str_]
     top: NDArray[np.intp]
     haystack: tuple[str, ...]
 
@@ -67,66 +66,69 @@ class Desk:
 
 
 class Desks:
-    """The desk of the present state: made when the state is new, kept until the next one is."""
+    """The desk of the newest state: made beside what else goes on, the former serves till then."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self) -> None:
         self.lock = Lock()
         self.desk: Desk | None = None
+        self.wanted: State | None = None
 
     def of(self, state: State) -> Desk:
-        """The desk of a state; ProblemError when the state holds no accounts."""
+        """A desk; only the first is waited for. ProblemError when there are no accounts."""
         found = self.desk
-        if found is not None and found.state is state:
-            return found
-        with self.lock:
-            if self.desk is None or self.desk.state is not state:
-                self.desk = desk(state, self.workspace)
-            return self.desk
+        if found is None or state.snapshot is None:
+            return self._made(state)
+        if found.state is not state and self.wanted is not state:
+            self.prepare(state)
+        return found
 
     def prepare(self, state: State) -> None:
-        """Make the desk beside what else goes on, so that nobody has to wait for it."""
+        """Begin to make the desk of a state."""
+        self.wanted = state
         if state.snapshot is not None:
-            Thread(target=self.of, args=(state,), name="console", daemon=True).start()
+            Thread(target=self._made, args=(state,), name="console", daemon=True).start()
+
+    def _made(self, state: State) -> Desk:
+        with self.lock:
+            if self.desk is None or self.desk.state is not state:
+                self.desk = desk(state)
+            return self.desk
 
 
-def desk(state: State, workspace: Workspace) -> Desk:
-    """Score, explain and sort all accounts of a state."""
+def desk(state: State) -> Desk:
+    """Explain and sort all accounts of a state."""
     if state.snapshot is None:
         raise ProblemError("not-ready", "; ".join(state.failed.values()))
-    try:
-        told = known(workspace, state.snapshot)
-    except GoldpanError as error:
-        raise ProblemError("not-ready", str(error)) from None
+    told = known(state.snapshot)
     return Desk(state, told, {name: queue(s, told) for name, s in state.scorers.items()})
 
 
 def queue(scorer: Scorer, told: Known) -> Queue:
     """All accounts to which a model applies."""
     table = scorer.snapshot.table
-    rows = [row for row in range(len(table.ids)) if scorer.why_not(row) is None]
-    which = np.array(rows, dtype=np.intp)
-    probability, top = _scored(scorer, which)
+    which = np.flatnonzero(~np.isnan(scorer.chances))
+    ids = [table.ids[row] for row in which]
+    chances = scorer.chances[which]
     return Queue(
         scorer=scorer,
         rows=which,
-        probability=probability,
+        probability=chances,
         mrr=np.nan_to_num(table.mrr[which]),
-        grades=np.array([grade(scorer.model, p) for p in probability.tolist()], dtype=np.str_),
-        plans=np.array([table.contexts[row].plan or "" for row in rows], dtype=np.str_),
-        top=top,
-        haystack=tuple(f"{told.name(table.ids[r])}\n{table.ids[r]}".casefold() for r in rows),
+        grades=np.array([scorer.grade_of(p) for p in chances.tolist()], dtype=np.str_),
+        plans=np.array([table.contexts[row].plan or "" for row in which], dtype=np.str_),
+        owners=np.array([told.owners.get(i, "") for i in ids], dtype=np.str_),
+        top=_top(scorer, which),
+        haystack=tuple(f"{told.name(i)}\n{i}".casefold() for i in ids),
     )
 
 
-def _scored(scorer: Scorer, which: Rows) -> tuple[NDArray[np.float64], Rows]:
-    probabilities, tops = [np.empty(0)], [np.empty((0, SHOWN), dtype=np.intp)]
+def _top(scorer: Scorer, which: Rows) -> Rows:
+    tops = [np.empty((0, SHOWN), dtype=np.intp)]
     for block in in_blocks(which.tolist(), BLOCK):
         rows = scorer.encoder.rows(scorer.snapshot.table, np.array(block, dtype=np.intp))
-        probabilities.append(scorer.model.predict(rows))
         tops.append(largest(by_signal(scorer.model, scorer.model.contributions(rows))))
         time.sleep(0.0005)  # whoever waits for the model goes first
-    return np.concatenate(probabilities), np.concatenate(tops)
+    return np.concatenate(tops)
 
 
 def largest(parts: NDArray[np.float64], count: int = SHOWN) -> NDArray[np.intp]:

@@ -36,14 +36,22 @@ def safe(value: str | float) -> str | float:
 
 
 def _header(words: Words) -> list[str]:
-    columns = ["account_id", "name", "plan", "probability", "grade", "mrr"]
+    columns = ["account_id", "name", "owner", "plan", "probability", "grade", "mrr"]
     columns += [words.by_money.lower().replace(" ", "_")] if words.by_money else []
     columns += ["renewal_date"] if words.renews else []
     return [*columns, *(c.feature for c in words.facts), "reason_1", "reason_2"]
 
 
 def _values(words: Words, line: Line) -> Iterable[str | float]:
-    yield from (line.account, line.name, line.plan, line.probability, line.grade, line.mrr)
+    yield from (
+        line.account,
+        line.name,
+        line.owner,
+        line.plan,
+        line.probability,
+        line.grade,
+        line.mrr,
+    )
     if words.by_money:
         yield line.expected
     if words.renews:

@@ -65,12 +65,6 @@ def figure(snapshot: Snapshot, row: int, feature: str, unit: str) -> Shown:
     return Shown(number(value, unit), exact(value))
 
 
-def word(snapshot: Snapshot, row: int, feature: str) -> str:
-    """One category of an account, empty when not known."""
-    value = fact(snapshot, row, feature)
-    return value if isinstance(value, str) else ""
-
-
 def renewal(when: date | None, as_of: date) -> Shown:
     """When an account renews, seen from the scoring day."""
     if when is None:

@@ -28,6 +28,7 @@ class Line:
     expected: float
     share: float
     plan: str
+    owner: str
     renewal: Shown
     facts: tuple[Shown, ...]
     reasons: tuple[Phrase, ...]
@@ -139,6 +140,8 @@ def matching(desk: Desk, queue: Queue, asked: Asked) -> Mask:
         wanted &= np.array([asked.q.casefold() in text for text in queue.haystack], dtype=bool)
     if asked.plan:
         wanted &= queue.plans == asked.plan
+    if asked.owner:
+        wanted &= queue.owners == asked.owner
     if asked.grade:
         wanted &= np.isin(queue.grades, asked.grade)
     if asked.reason in queue.scorer.model.signals:
@@ -189,7 +192,8 @@ def lines(desk: Desk, words: Words, places: NDArray[np.intp]) -> list[Line]:
 def choices(desk: Desk, words: Words, asked: Asked) -> dict[str, tuple[Choice, ...]]:
     """What each filter offers: only what the queue holds."""
     queue = desk.queues[words.model]
-    found = {"grade": _counted(queue.grades, asked.grade), "plan": _plans(queue, asked)}
+    found = {"grade": _counted(queue.grades, asked.grade), "plan": _words(queue.plans, asked.plan)}
+    found["owner"] = _words(queue.owners, asked.owner)
     found["reason"] = _reasons(queue, asked)
     found["size"] = tuple(
         Choice(name, f"{name.replace('-', '–')}{'' if most else ' or more'}", n, name == asked.size)
@@ -219,6 +223,7 @@ def _line(desk: Desk, words: Words, queue: Queue, place: int) -> Line:
         expected=float(queue.expected[place]),
         share=_share(queue.expected if words.by_money else queue.probability, place),
         plan=str(queue.plans[place]),
+        owner=str(queue.owners[place]),
         renewal=renewal(desk.known.renewals.get(account), as_of),
         facts=tuple(figure(snapshot, row, c.feature, c.unit) for c in words.facts),
         reasons=tuple(
@@ -264,11 +269,10 @@ def _counted(values: NDArray[np.str_], chosen: tuple[str, ...]) -> tuple[Choice,
     return tuple(Choice(g, g, int((values == g).sum()), g in chosen) for g in ("A", "B", "C", "D"))
 
 
-def _plans(queue: Queue, asked: Asked) -> tuple[Choice, ...]:
-    names, counts = np.unique(queue.plans[queue.plans != ""], return_counts=True)
-    return tuple(
-        Choice(str(n), str(n), int(c), n == asked.plan) for n, c in zip(names, counts, strict=True)
-    )
+def _words(values: NDArray[np.str_], chosen: str) -> tuple[Choice, ...]:
+    names, counts = np.unique(values[values != ""], return_counts=True)
+    pairs = zip(names.tolist(), counts.tolist(), strict=True)
+    return tuple(Choice(name, name, count, name == chosen) for name, count in pairs)
 
 
 def _reasons(queue: Queue, asked: Asked) -> tuple[Choice, ...]:
