@@ -94,7 +94,7 @@ def _picture(page: Page, name: str, only: str) -> None:
         whole = not name.startswith(("at-risk", "prospects", "upgrades"))
         taken = BytesIO(page.screenshot(full_page=whole))
         # 256 colours: a third of the bytes, and no eye sees it; the rare ones are kept
-        small = Image.open(taken).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        small = Image.open(taken).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2)
         small.save(IMAGES / f"{name}.png", optimize=True)
 
 
