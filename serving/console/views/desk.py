@@ -1,7 +1,8 @@
 """Every queue of one state, made once: arrays by account, so that a page only picks and words."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock, Thread
 
@@ -81,6 +82,11 @@ class Desks:
         if found.state is not state and self.wanted is not state:
             self.prepare(state)
         return found
+
+    def warm(self, state: Callable[[], State]) -> None:
+        """Begin to make the first desk; what fails now is told to whoever opens a page."""
+        with suppress(Exception):
+            self.prepare(state())
 
     def prepare(self, state: State) -> None:
         """Begin to make the desk of a state."""
