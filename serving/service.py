@@ -67,12 +67,14 @@ class Scoring:
             from serving.models.swap import Keeper
 
             logs.configure()
-            workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
-            self.keeper = Keeper(workspace)
-            self.keeper.look()
-            ledger = connected(url_of(workspace))
-        backing = Backing(lambda: self.keeper.state, ledger, workspace)
-        Surface.application = create_app(backing)
+            with logs.told_why():
+                workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
+                self.keeper = Keeper(workspace)
+                self.keeper.look()
+                backing = Backing(
+                    lambda: self.keeper.state, connected(url_of(workspace)), workspace
+                )
+                Surface.application = create_app(backing)
 
     @on_startup
     def watch(self) -> None:

@@ -20,6 +20,7 @@ import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings i
 
 from features.errors import GoldpanError, InputError, NotReadyError
 from features.workspace import Workspace
+from serving.api.logs import WHY
 from serving.ledger.database import opened
 from serving.ledger.keys import any_valid
 from serving.models import canary
@@ -233,11 +234,13 @@ def _log(workspace: Workspace) -> Path:
 
 
 def _tail(log: Path) -> str:
-    """The last line of the log that says why: of a traceback, the exception."""
+    """What the log says last: why a worker cannot start, where it says so, or its last line."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    ends = [i for i, line in enumerate(lines) if line.startswith("Traceback")]
-    after = lines[ends[-1] + 1 :] if ends else lines
-    told = [line for line in after if line.strip() and not line.startswith(" ")]
-    if not told:
-        return f"{log} is empty"
-    return f"the end of {log}: {told[0] if ends else told[-1]}"
+    told = [why for line in lines if (why := _why(line))] or lines
+    return f"the end of {log}: {told[-1]}" if told else f"{log} is empty"
+
+
+def _why(line: str) -> str:
+    with suppress(ValueError, AttributeError):
+        return str(json.loads(line).get(WHY, ""))
+    return ""

@@ -8,10 +8,10 @@ scope.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Security
 from fastapi.routing import APIRoute
@@ -26,7 +26,10 @@ from serving.ledger.keys import Key
 OPEN = "open"
 BELIEVED_SECONDS = 0.5  # a key revoked meanwhile is refused within a second
 MOST_BELIEVED = 1_000
+ADMITTING: set[Any] = set()
 CHALLENGE = {"www-authenticate": 'Bearer realm="goldpan"'}
+
+Decides = TypeVar("Decides", bound=Callable[..., Any])
 
 
 class Doorkeeper:
@@ -80,11 +83,18 @@ class Doorkeeper:
         return key
 
 
+def admits(decides: Decides) -> Decides:
+    """Mark a dependency as one that decides who may call the routes that have it."""
+    ADMITTING.add(decides)
+    return decides
+
+
 def opens(scope: str) -> list[Any]:
     """A route's dependencies: the key of the request must hold `scope`; `OPEN` asks for none."""
     return [Security(_let_in, scopes=[scope])]
 
 
+@admits
 async def _let_in(request: Request, asked: SecurityScopes) -> None:
     if asked.scopes == [OPEN]:
         return
@@ -111,7 +121,8 @@ def scope_of(route: Any) -> str | None:
 def declared(router: APIRouter) -> APIRouter:
     """The router; TypeError when a route of it does not say who may call it."""
     for route in router.routes:
-        if scope_of(route) is None:
+        needs = route.dependencies if isinstance(route, APIRoute) else []
+        if not any(getattr(need, "dependency", None) in ADMITTING for need in needs):
             raise TypeError(f"found {route} without a scope; expected dependencies=opens(…)")
     return router
 

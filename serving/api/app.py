@@ -23,20 +23,23 @@ from serving.api.routes import (
     scores,
     whatif,
 )
+from serving.console import app as console
+from serving.console.front import HOME, FrontDoor
 
 DESCRIPTION = """Calibrated, explained scores of accounts.
 
 Account ids match `^[A-Za-z0-9_.:@-]{1,200}$`. Bodies are JSON of at most 1 MiB. Every error is
 `application/problem+json` with a stable `type`; what is not known is absent, never null."""
-AREAS = (scores, accounts, history, whatif, reviews, models, operations, documents)
+AREAS = (scores, accounts, history, whatif, reviews, models, operations, documents, console)
 
 
-def create_app(backing: Backing) -> Guard:
-    """The application behind its guard; TypeError for a route without a scope."""
+def create_app(backing: Backing) -> FrontDoor:
+    """The application behind guard and front door; TypeError for a route without a scope."""
     routers = [declared(area.routes(backing)) for area in AREAS]
     app, doorkeeper = framework(routers), Doorkeeper(backing.ledger)
     inside = Idempotent(app, backing.ledger)
-    return Guard(inside, doorkeeper, limits_of(), open_to_all(app.state.routes.values()))
+    free = open_to_all(app.state.routes.values())
+    return FrontDoor(Guard(inside, doorkeeper, limits_of(), free, HOME))
 
 
 def framework(routers: list[APIRouter]) -> FastAPI:

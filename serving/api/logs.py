@@ -9,11 +9,13 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-OURS = "goldpan"
+OURS, WHY = "goldpan", "why"
 FRAMES = 12
 LIBRARIES = ("alembic", "asyncio", "bentoml", "circus", "sqlalchemy", "uvicorn", "uvicorn.error")
 
@@ -62,6 +64,18 @@ def configure(level: int = logging.INFO) -> None:
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+@contextmanager
+def told_why() -> Iterator[None]:
+    """Log the words of what keeps the service from starting: no request has been read yet."""
+    try:
+        yield
+    except Exception as error:
+        fields = {WHY: f"{type(error).__name__}: {error}"}
+        log = logging.getLogger(f"{OURS}.serving")
+        log.critical("a worker cannot start", exc_info=error, extra={"fields": fields})
+        raise
 
 
 def _text(record: logging.LogRecord) -> str:
