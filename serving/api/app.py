@@ -37,8 +37,9 @@ def create_app(backing: Backing) -> FrontDoor:
     """The application behind guard and front door; TypeError for a route without a scope."""
     routers = [declared(area.routes(backing)) for area in AREAS]
     app, doorkeeper = framework(routers), Doorkeeper(backing.ledger)
+    app.state.doorkeeper = doorkeeper
     inside = Idempotent(app, backing.ledger)
-    free = open_to_all(app.state.routes.values())
+    free = open_to_all(r for r in app.state.routes.values() if not r.path.startswith(HOME))
     return FrontDoor(Guard(inside, doorkeeper, limits_of(), free, HOME))
 
 
