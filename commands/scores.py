@@ -39,10 +39,10 @@ def scored(workspace: Workspace, settings: Settings, as_of: date | None) -> None
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: int) -> None:
-    """Answer `POST /v1/scores`; Ctrl-C stops it.
+    """Answer `POST /v1/scores`, keep `POST /v1/events`; Ctrl-C stops it.
 
-    Needs neither the settings nor MLflow: all it reads lies in WORKSPACE/bundles and
-    WORKSPACE/scores.
+    Needs no MLflow: all it answers from lies in WORKSPACE/bundles and WORKSPACE/scores. With the
+    settings, an event is seen by its account's next score; without, it waits for `goldpan ingest`.
     """
     from serving.scoring.accounts import an_account
     from serving.start import serve as run
@@ -50,4 +50,7 @@ def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: i
     place = Workspace(workspace)
     account = an_account(place)
     screen.OUT.print("Starting the service …")
-    run(place, host, port, workers, ready=lambda url: screen.how_to_call(url, account))
+    run(
+        place, host, port, workers, settings=settings_file,
+        ready=lambda url: screen.how_to_call(url, account),
+    )  # fmt: skip

@@ -60,13 +60,15 @@ class Scoring:
             from features.workspace import Workspace
             from serving.api.app import create_app
             from serving.api.backing import Backing
+            from serving.intake.watched import Watched
             from serving.ledger.database import connected, url_of
             from serving.state import load_state
 
             workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
             self.state = load_state(workspace)
             ledger = connected(url_of(workspace))
-        Surface.application = create_app(Backing(lambda: self.state, ledger, workspace))
+        state = Watched(lambda: self.state, workspace)
+        Surface.application = create_app(Backing(state, ledger, workspace))
         # What is loaded lives as long as the process: full collections need not walk it.
         gc.collect()
         gc.freeze()

@@ -8,7 +8,8 @@ nothing twice, for every call has a message id.
 
 import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from features.lake import append_rows, table_schema
+from features.errors import GoldpanError
+from features.lake import append_rows, read_table, table_schema
 from features.settings import Settings, Source
 from features.sources.dead_letters import DeadLetterBox
 from features.sources.ingest import SourceCount, ingest
@@ -58,6 +60,16 @@ def collected(workspace: Workspace, settings: Settings) -> list[SourceCount]:
             path.unlink()
         more = take(workspace)
     return counts
+
+
+def collected_unless_served(workspace: Workspace, settings: Settings) -> list[SourceCount]:
+    """The same, unless a service that runs does it by itself."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(workspace, "intake"))
+        except GoldpanError:
+            return []
+        return collected(workspace, settings)
 
 
 def waiting(workspace: Workspace) -> bool:
@@ -144,29 +156,49 @@ def _forgotten(path: Path, noted: int) -> bool:
 
 
 def _ingested(workspace: Workspace, settings: Settings, path: Path) -> list[SourceCount]:
-    """Ingest one file of calls by the mapping of Segment's exports."""
-    parts = parts_of([json.loads(line) for line in path.read_bytes().split(b"\n") if line])
-    if not parts:
-        return []
-    source = Source(name=SOURCE, path=str(path), vendor="segment", take=parts, first_wins=True)
-    those = settings.model_copy(update={"sources": (source,)})
-    return ingest(workspace, those, base=path.parent, arriving=True)
+    """Ingest one file of calls by the mapping of Segment's exports.
+
+    Who belongs to an account, and that there is an account, is told only where nobody told it yet:
+    told again it would begin today.
+    """
+    lines = [line for line in path.read_bytes().split(b"\n") if line]
+    calls = [json.loads(line) for line in lines]
+    counts: list[SourceCount] = []
+    for part, tells in telling(workspace).items():
+        mine = [line for line, call in zip(lines, calls, strict=True) if tells(call)]
+        if not mine:
+            continue
+        file = path.with_name(f".{path.stem}.{part}{CALLS}")
+        file.write_bytes(b"\n".join(mine) + b"\n")
+        source = Source(
+            name=SOURCE, path=str(file), vendor="segment", take=(part,), first_wins=True
+        )
+        those = settings.model_copy(update={"sources": (source,)})
+        counts += ingest(workspace, those, base=path.parent, arriving=True)
+        file.unlink()
+    return counts
 
 
-def parts_of(calls: Sequence[dict[str, Any]]) -> tuple[Part, ...]:
-    """The tables that some calls feed."""
-    found: set[Part] = set()
-    for call in calls:
-        kind = call.get("type")
-        if kind in ("track", "page", "screen"):
-            found.add("events")
-        elif kind == "group":
-            found.add("accounts")
-        elif kind == "alias" or (kind == "identify" and {"userId", "anonymousId"} <= call.keys()):
-            found.add("identities")
-        if "userId" in call and ("groupId" in call or "context" in call):
-            found.add("users")
-    return tuple(sorted(found))
+def telling(workspace: Workspace) -> dict[Part, Callable[[dict[str, Any]], bool]]:
+    """Table → whether a call tells something of it that the lake does not know."""
+    members = _known(workspace, "users", "user_id", "account_id")
+    accounts = _known(workspace, "accounts", "account_id")
+    return {
+        "accounts": lambda c: c["type"] == "group"
+        and (bool({"createdAt", "created_at"} & set(c.get("traits", ())))
+             or (c["groupId"],) not in accounts),
+        "users": lambda c: "userId" in c
+        and (group := c.get("groupId") or c.get("context", {}).get("groupId")) is not None
+        and (c["userId"], group) not in members,
+        "identities": lambda c: c["type"] == "alias"
+        or (c["type"] == "identify" and {"userId", "anonymousId"} <= c.keys()),
+        "events": lambda c: c["type"] in ("track", "page", "screen"),
+    }  # fmt: skip
+
+
+def _known(workspace: Workspace, table: str, *columns: str) -> set[tuple[str, ...]]:
+    rows = read_table(workspace, table, columns)
+    return set(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
 
 def _refused(workspace: Workspace, _: Settings, path: Path) -> list[SourceCount]:

@@ -5,7 +5,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ class Table:
     categories: Mapping[str, tuple[str, ...]]
     contexts: tuple[Context, ...]
     mrr: NDArray[np.float64]
+    days: Mapping[int, str] = field(default_factory=dict)
+
+    def day(self, row: int) -> str:
+        """The day of one row: that of all, or a later one (`days`) of a row made since."""
+        return self.days.get(row, self.as_of)
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:
