@@ -179,20 +179,18 @@ class _Maker:
 
     def make(self, weeks: list[int]) -> dict[str, str]:
         """Write the rollups of some weeks in a row; week → the name of its files."""
-        first, end = weeks[0] * 7, (weeks[-1] + 1) * 7
-        span = _moment(first - 1), _moment(end)
         raw = self.engine.read_parquet(self.events, "events_to_roll_up")
-        mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
-        owned = resolve.assigned(mine, self.who, complete=self.complete)
-        known = daily.known_events(owned, self.settings, span)
         again = f"weeks {weeks} {self.complete} {self.told} {daily.meaning(self.settings)}"
-        self.engine.repeat(again, lambda: self._summed(known, first))
+        self.engine.repeat(again, lambda: self._summed(raw, weeks))
         return self._write(weeks)
 
-    def _summed(self, events: ibis.Table, first: int) -> ibis.Table:
+    def _summed(self, raw: ibis.Table, weeks: list[int]) -> ibis.Table:
         """Fill the table `weekly_<name>` of each rollup."""
-        keep = self.engine.keep
-        events = keep(events)
+        keep, first, end = self.engine.keep, weeks[0] * 7, (weeks[-1] + 1) * 7
+        mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
+        owned = resolve.assigned(mine, self.who, complete=self.complete)
+        span = _moment(first - 1), _moment(end)
+        events = keep(daily.known_events(owned, self.settings, span))
         by_event = daily.account_event_day(events.filter(events.day >= first))
         by_user = daily.user_day(events, self.settings.events, keep)
         tables = {

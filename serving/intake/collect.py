@@ -52,6 +52,8 @@ def collected(workspace: Workspace, settings: Settings) -> list[SourceCount]:
     ingests into the workspace.
     """
     counts: list[SourceCount] = []
+    for left in _folder(workspace).glob(".*"):  # half-made by a run that was killed
+        left.unlink()
     more = True
     while more:  # what a killed run noted comes first
         for path in waiting_files(workspace):
