@@ -146,7 +146,10 @@ def kill_while_sending(command: list[str], url: str, headers: Any, round_: int) 
         senders = [Sender(url, headers, f"{round_}-{i}") for i in range(4)]
         for sender in senders:
             sender.start()
-        time.sleep(0.15 + 0.05 * (round_ % 7))
+        deadline = time.monotonic() + 60
+        while not any(s.acknowledged for s in senders) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.04 * (round_ % 7))
         family = psutil.Process(process.pid).children(recursive=True)
         for one in [*family, psutil.Process(process.pid)]:
             one.send_signal(signal.SIGKILL)

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, SecurityScopes
 from sqlalchemy import Engine
 
+from serving.api.credentials import key_in
 from serving.api.problems import ProblemError
 from serving.ledger import keys
 from serving.ledger.keys import Key
@@ -68,11 +69,11 @@ async def _let_in(request: Request, asked: SecurityScopes, _: Any = DESCRIBED) -
 
 async def known(request: Request) -> Key:
     """The valid key of a request, noted in its state; ProblemError without one."""
-    kind, _, text = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not text:
+    text = key_in(request.headers.get("authorization", ""))
+    if text is None:
         raise _unauthorized("no key", "Authorization: Bearer gp_…")
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
-    key = await doorkeeper.key(text.strip())
+    key = await doorkeeper.key(text)
     if key is None:
         raise _unauthorized("a key that we do not know", "a key that `goldpan key create` printed")
     if not key.valid(datetime.now(UTC)):
