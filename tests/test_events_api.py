@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import gzip
 import json
 import resource
 from collections.abc import Iterator
@@ -269,3 +271,63 @@ def test_requests_that_come_together_share_a_sync(
     assert 1 <= len(synced) < 50
     intake.collect()
     assert len(intake.rows()) == 100
+
+
+def as_segments_python_client(key: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What analytics-python posts: a batch, its own key in it, and the key as Basic's user."""
+    now = datetime.now(UTC)
+    call = {
+        "integrations": {},
+        "timestamp": (now - timedelta(seconds=5)).isoformat(),
+        "context": {"library": {"name": "analytics-python", "version": "2.3.3"}, "groupId": "a1"},
+        "type": "track",
+        "userId": "u1",
+        "anonymousId": None,
+        "event": "report_created",
+        "properties": {"minutes": 4},
+        "messageId": "0f6de4f2-7fae-4b4f-9c51-a4b5b0a2a6ba",
+    }
+    body = {"sentAt": now.isoformat(), "writeKey": key, "batch": [call]}
+    return body, {"user-agent": "analytics-python/2.3.3"}
+
+
+def as_segments_node_client(key: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What analytics-node posts: milliseconds, a Z, and facts about itself."""
+    call = {
+        "messageId": "node-next-1764288000000-8a1d2c2e-5d0a-4b07-93d5-8f3b6a3c7d11",
+        "timestamp": "2026-11-27T23:59:58.120Z",
+        "type": "track",
+        "userId": "u1",
+        "event": "report_created",
+        "properties": {},
+        "context": {
+            "library": {"name": "@segment/analytics-node", "version": "2.1.0"}, "groupId": "a1",
+        },
+        "integrations": {},
+        "_metadata": {"nodeVersion": "20.11.0", "jsRuntime": "node"},
+    }  # fmt: skip
+    return {"batch": [call], "writeKey": key, "sentAt": "2026-11-27T23:59:59.003Z"}, {}
+
+
+@pytest.mark.parametrize("client", [as_segments_python_client, as_segments_node_client])
+def test_segments_own_clients_are_understood(intake: Intake, client: Any) -> None:
+    """They send their key as the user of Basic, and more than anybody needs, which is not kept."""
+    key = intake.headers["authorization"].removeprefix("Bearer ")
+    body, headers = client(key)
+    basic = base64.b64encode(f"{key}:".encode()).decode()
+    intake.headers = {**headers, "authorization": f"Basic {basic}"}
+    assert told(intake.post(body, "/v1/batch")) == (1, 1, 0, 0)
+    for kept in (intake.workspace.root / "intake").rglob("*.journal"):
+        assert key.encode() not in kept.read_bytes()
+        assert b"library" not in kept.read_bytes()
+    intake.collect()
+    [row] = intake.rows()
+    assert (row["account_id"], row["event"]) == ("a1", "report_created")
+
+
+def test_a_compressed_body_is_refused_as_such(intake: Intake) -> None:
+    """A client that can compress its batches is told to leave that."""
+    packed = gzip.compress(json.dumps(TRACK).encode())
+    answer = intake.post(packed, headers=JSON | {"content-encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "not compressed" in answer.json()["detail"]
