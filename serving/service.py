@@ -4,25 +4,24 @@
 all answers come from the one application of `serving/api/app.py`.
 """
 
-import gc
 import os
-import sys
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
 with warnings.catch_warnings():
     # BentoML 1.4 itself uses what pathspec and pydantic have deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from bentoml import on_shutdown, on_startup
     from bentoml import service as bentoml_service
+
+from serving.lean import without
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 WORKERS = int(os.environ.get("GOLDPAN_WORKERS", "1"))
-NOT_FOR_SERVING = ("dask", "joblib", "matplotlib", "mlflow", "pandas", "shap", "sklearn")
 
 
 class Surface:
@@ -56,38 +55,32 @@ class Scoring:
 
     def __init__(self) -> None:
         # Imported here because the supervisor imports this module and needs none of it.
-        with without(NOT_FOR_SERVING):
+        with without():
+            import lightgbm  # noqa: F401 - so that it is not first imported outside this block
+
             from features.workspace import Workspace
             from serving.api.app import create_app
             from serving.api.backing import Backing
             from serving.intake.watched import Watched
             from serving.ledger.database import connected, url_of
-            from serving.state import load_state
+            from serving.models.swap import Keeper
 
             workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
-            self.state = load_state(workspace)
+            self.keeper = Keeper(workspace)
+            self.keeper.look()
             ledger = connected(url_of(workspace))
-        state = Watched(lambda: self.state, workspace)
+        state = Watched(lambda: self.keeper.state, workspace)
         Surface.application = create_app(Backing(state, ledger, workspace))
-        # What is loaded lives as long as the process: full collections need not walk it.
-        gc.collect()
-        gc.freeze()
+
+    @on_startup
+    def watch(self) -> None:
+        """Take over what is promoted and scored from now on."""
+        self.keeper.start()
+
+    @on_shutdown
+    def end(self) -> None:
+        """Take over nothing more."""
+        self.keeper.stop()
 
 
 Scoring.add_asgi_middleware(Surface)  # type: ignore[attr-defined] # the decorator made it a service
-
-
-@contextmanager
-def without(names: tuple[str, ...]) -> Iterator[None]:
-    """Hide installed packages from imports made inside the block.
-
-    LightGBM and pyarrow import scikit-learn and pandas whenever they find them (1.5 s, 100 MB)
-    and do without when they do not; what is loaded already is left alone.
-    """
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)

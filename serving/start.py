@@ -18,12 +18,13 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings it
 
-from features.errors import InputError, NotReadyError
+from features.errors import GoldpanError, InputError, NotReadyError
 from features.workspace import Workspace
 from serving.intake.beside import refreshing
 from serving.ledger.database import opened
+from serving.models import canary
 from serving.models.integrity import read_verified
-from serving.models.model import promoted, verify_bundle
+from serving.models.model import promoted
 from serving.scoring.accounts import FILES, SCORE_AGAIN, current_snapshot
 
 HOST, PORT = "127.0.0.1", 3000
@@ -65,8 +66,8 @@ def serve(
 
 def check(workspace: Workspace, host: str, port: int) -> None:
     """Everything that can be known to be wrong before a process is started."""
-    for folder in promoted(workspace).values():
-        verify_bundle(folder)
+    for name, folder in promoted(workspace).items():
+        _check_bundle(workspace, name, folder)
     read_verified(current_snapshot(workspace), FILES, do=SCORE_AGAIN)
     if host not in ("127.0.0.1", "::1"):
         raise InputError(
@@ -75,6 +76,19 @@ def check(workspace: Workspace, host: str, port: int) -> None:
             do="Put a proxy that authenticates in front of it.",
         )
     _check_port(host, port)
+
+
+def _check_bundle(workspace: Workspace, name: str, folder: Path) -> None:
+    """Try a promoted bundle, once for all workers; raises what is wrong with it.
+
+    Where an earlier version is sound, the workers answer by that one, and say so in `/readyz` and
+    in the log.
+    """
+    try:
+        canary.tried(workspace, folder)
+    except GoldpanError:
+        if not any(canary.sound(workspace, name)):
+            raise
 
 
 def environment(workspace: Workspace, workers: int) -> dict[str, str]:
@@ -129,24 +143,34 @@ def _child(
         )  # fmt: skip
     try:
         yield child
+    except BaseException:
+        _stop(child, 0.0)
+        raise
+    else:
+        _stop(child, STOP_SECONDS)
     finally:
-        _stop(child)
         shutil.rmtree(settings["TMPDIR"], ignore_errors=True)
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def _stop(child: subprocess.Popen[bytes], seconds: float) -> None:
     """Ask BentoML to end and let requests finish; then end what is left of its processes."""
     # The workers are in groups of their own, so that killing BentoML's would miss them.
-    with suppress(psutil.NoSuchProcess):
-        workers = psutil.Process(child.pid).children(recursive=True)
-        child.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(STOP_SECONDS)
-        for process in workers:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+    family = _family(child)
+    child.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+    family |= _family(child)
     child.kill()
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     child.wait()
+
+
+def _family(child: subprocess.Popen[bytes], *, recursive: bool = True) -> set[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return set(psutil.Process(child.pid).children(recursive=recursive))
+    return set()
 
 
 @contextmanager
@@ -167,18 +191,32 @@ def _told_to_stop() -> Iterator[list[int]]:
 
 def _wait_until_ready(child: subprocess.Popen[bytes], url: str, told: list[int], log: Path) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
+    workers: set[psutil.Process] = set()
     while not told and time.monotonic() < deadline:
         if child.poll() is not None:
             raise NotReadyError(f"a service that ended while it started ({_tail(log)})")
         report = _readiness(url)
-        if report is not None and report.get("status") == "ready":
-            return
         if report is not None:
-            why = "; ".join(m["detail"] for m in report["models"] if m["status"] == "failed")
-            raise NotReadyError(f"a service that cannot answer: {why}")
+            _refuse_failed(report)
+            return
+        if any(_ended(worker) for worker in workers):
+            # BentoML would start it again every ten seconds, for ever.
+            raise NotReadyError(f"a worker that cannot start ({_tail(log)})")
+        workers |= _family(child, recursive=False)
         time.sleep(0.1)
     if not told:
         raise NotReadyError(f"no answer from the service in {BOOT_SECONDS:.0f} s ({_tail(log)})")
+
+
+def _refuse_failed(report: dict[str, Any]) -> None:
+    if why := "; ".join(m["detail"] for m in report["models"] if m["status"] == "failed"):
+        raise NotReadyError(f"a service that cannot answer: {why}")
+
+
+def _ended(worker: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(worker.status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 def _readiness(url: str) -> dict[str, Any] | None:
@@ -199,5 +237,11 @@ def _log(workspace: Workspace) -> Path:
 
 
 def _tail(log: Path) -> str:
+    """The last line of the log that says why: of a traceback, the exception."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"the end of {log}: {lines[-1]}" if lines else f"{log} is empty"
+    ends = [i for i, line in enumerate(lines) if line.startswith("Traceback")]
+    after = lines[ends[-1] + 1 :] if ends else lines
+    told = [line for line in after if line.strip() and not line.startswith(" ")]
+    if not told:
+        return f"{log} is empty"
+    return f"the end of {log}: {told[0] if ends else told[-1]}"

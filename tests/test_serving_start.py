@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,16 +16,20 @@ from test_serving_world import ROOT, free_port, seal, served
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_text
+from serving.models.canary import tried
+from serving.models.model import promoted
+from serving.models.swap import Keeper
 from serving.scoring.accounts import an_account, current_snapshot
-from serving.start import check, environment, serve
-from serving.state import State, load_state
+from serving.start import BOOT_SECONDS, check, environment, serve
+from serving.state import State
 
 BOOT = """
 import sys
 from serving.service import Scoring
-state = Scoring.inner().state
+state = Scoring.inner().keeper.state
 assert state.ready, state.report()
-state.scorers["churn"].answers([r for r in range(120) if not state.scorers["churn"].why_not(r)][:3])
+churn = state.scorers["churn"]
+churn.answers(churn.scores([r for r in range(120) if not churn.why_not(r)][:3]))
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -107,11 +112,13 @@ def test_a_host_that_others_can_reach_is_refused_while_there_are_no_keys(copy: W
 
 
 def test_a_broken_model_leaves_the_others_answering_and_is_told(copy: Workspace) -> None:
-    """Readiness is refused with the reason; the other models stay loaded."""
+    """The service is degraded, with the reason; the other models are loaded."""
     (copy.bundles / "pql" / "1" / "card.json").unlink()
-    state = load_state(copy)
+    keeper = Keeper(copy)
+    keeper.look()
+    state = keeper.state
     assert list(state.scorers) == ["churn", "upgrade"]
-    assert not state.ready
+    assert (state.answering, state.ready, state.report()["status"]) == (True, False, "degraded")
     [told] = [m for m in state.report()["models"] if m["status"] == "failed"]
     assert told["name"] == "pql"
     assert "card.json" in told["detail"]
@@ -135,12 +142,31 @@ def test_the_child_writes_inside_the_workspace_only(tmp_path: Path) -> None:
 
 
 def test_a_model_that_scores_otherwise_than_when_promoted_ends_the_start(copy: Workspace) -> None:
-    """Digests alone are not believed: the child compares golden scores, and `serve` says why."""
+    """Digests alone are not believed: golden scores are compared before a worker is started."""
     bundle = copy.bundles / "churn" / "1"
     shutil.copy(copy.bundles / "pql" / "1" / "model.txt", bundle)
     seal(bundle, json.loads((bundle / "manifest.json").read_text()))
     told: list[str] = []
-    with pytest.raises(NotReadyError, match=r"cannot answer: Found golden row \d+ scoring"):
+    with pytest.raises(InputError, match=r"golden row \d+ scoring"):
         serve(copy, port=free_port(), ready=told.append)
     assert told == []
+    assert psutil.Process().children() == []
+
+
+def test_a_worker_that_cannot_start_ends_the_start_at_once(
+    copy: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is told when it is known, not after the time that a start may take."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import serving.models.swap as swap\n"
+        "def fail(keeper): raise RuntimeError('no luck today')\n"
+        "swap.Keeper.look = fail\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for folder in promoted(copy).values():
+        tried(copy, folder)
+    began = time.monotonic()
+    with pytest.raises(NotReadyError, match=r"a worker that cannot start .*no luck today"):
+        serve(copy, port=free_port())
+    assert time.monotonic() - began < BOOT_SECONDS / 2
     assert psutil.Process().children() == []

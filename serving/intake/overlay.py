@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from features.errors import GoldpanError, InputError
 from features.workspace import Workspace, publish_file, publish_json
 from serving.models.integrity import digest
-from serving.scoring.accounts import Table, read_table
+from serving.scoring.accounts import Snapshot, Table, read_table
 from serving.scoring.accounts import encoder as encoder_for
+from serving.scoring.profiles import Profile
+from serving.scoring.scorer import Scorer
 from serving.state import State
 
 MADE_OF = "made_of"
@@ -115,12 +117,27 @@ def laid_over(state: State, rows: pa.Table) -> State:
     if state.snapshot is None or rows.num_rows == 0:
         return state
     table = _merged(state.snapshot.table, rows)
-    snapshot = replace(state.snapshot, table=table)
-    scorers = {
-        name: replace(scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table))
-        for name, scorer in state.scorers.items()
-    }
+    profiles = state.snapshot.profiles
+    profiles += (Profile(),) * (len(table.ids) - len(profiles))  # of new accounts nothing is told
+    snapshot = replace(state.snapshot, table=table, profiles=profiles)
+    scorers = {name: _rebound(scorer, snapshot) for name, scorer in state.scorers.items()}
     return replace(state, snapshot=snapshot, scorers=MappingProxyType(scorers))
+
+
+def _rebound(scorer: Scorer, snapshot: Snapshot) -> Scorer:
+    """The scorer over a table with fresh rows: their probabilities are new, the others stay."""
+    table = snapshot.table
+    bound = replace(scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table))
+    chances = np.concatenate(
+        [scorer.chances, np.full(len(table.ids) - len(scorer.chances), np.nan)]
+    )
+    fresh = np.array(sorted(table.days), dtype=np.intp)
+    chances[fresh] = np.nan
+    applies = np.array([r for r in fresh if bound.why_not(int(r)) is None], dtype=np.intp)
+    if applies.size:
+        chances[applies] = scorer.model.predict(bound.encoder.rows(table, applies))
+    chances.setflags(write=False)
+    return replace(bound, chances=chances)
 
 
 def _merged(base: Table, rows: pa.Table) -> Table:
@@ -141,12 +158,13 @@ def _merged(base: Table, rows: pa.Table) -> Table:
     contexts = [*base.contexts, *[fresh.contexts[0]] * len(new)]
     mrr = np.concatenate([base.mrr, np.zeros(len(new))])
     mrr[at] = fresh.mrr
-    for row, context in zip(at.tolist(), fresh.contexts, strict=True):
-        contexts[row] = context
+    term_ends = [*base.term_ends, *[None] * len(new)]
+    for place_, row in enumerate(at.tolist()):
+        contexts[row], term_ends[row] = fresh.contexts[place_], fresh.term_ends[place_]
     told = {row_of[account]: days[account].isoformat() for account in fresh.ids}
     return replace(
         base, ids=(*base.ids, *new), matrix=grown, categories=words, contexts=tuple(contexts),
-        mrr=mrr, days=MappingProxyType({**base.days, **told}),
+        mrr=mrr, term_ends=tuple(term_ends), days=MappingProxyType({**base.days, **told}),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The state that a worker answers from: what it loaded, with what is fresh laid over it."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,13 +11,16 @@ from serving.state import State
 
 POLL_SECONDS = 0.25
 
+log = logging.getLogger("goldpan.serving")
+
 
 class Watched:
     """Called for the state of a request; a thread of its own looks for what is new."""
 
     def __init__(self, loaded: Callable[[], State], workspace: Workspace) -> None:
         self.loaded, self.workspace = loaded, workspace
-        self._seen: tuple[State | None, object] = (None, None)
+        self._seen: State | None = None
+        self._seen_mark: object = None
         self._now = State()
         self._thread: threading.Thread | None = None
 
@@ -31,14 +35,17 @@ class Watched:
     def look(self) -> None:
         """Lay the overlay over the state when either is another than before."""
         state, mark = self.loaded(), self._mark()
-        if self._seen != (state, mark):
+        if self._seen is not state or self._seen_mark != mark:
             self._now = combined(self.workspace, state)
-            self._seen = state, mark
+            self._seen, self._seen_mark = state, mark
 
     def _watch(self) -> None:
         while True:
             time.sleep(POLL_SECONDS)
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                log.exception("looking for fresh rows failed; what is there goes on answering")
 
     def _mark(self) -> object:
         """What differs whenever another overlay was published."""

@@ -32,6 +32,14 @@ def read_verified(
     return contents, manifest
 
 
+def fingerprint(folder: Path) -> str:
+    """What tells a folder from all others: the sha256 of its manifest, which holds its files'.
+
+    Raises InputError when there is no manifest.
+    """
+    return digest(_read(folder / MANIFEST, "Make the folder again."))
+
+
 def digest(content: bytes) -> str:
     """The sha256 of some bytes in hexadecimal.
 

@@ -80,7 +80,7 @@ async def _told(backing: Backing, body: Any, request: Request) -> bytes:
 async def _outputs(backing: Backing, account: str, request: Request) -> Outputs:
     asked = ScoresRequest(accounts=[account])
     try:
-        told = await answer(backing.state(), asked, request_id(request))
+        told = await answer(backing, asked, request_id(request))
     except ProblemError as problem:
         if problem.kind != "unknown-account":
             raise

@@ -29,11 +29,11 @@ def routes(backing: Backing) -> APIRouter:
         return answered(request, {"status": "alive"})
 
     @router.get(
-        "/readyz", operation_id="ready", summary="Whether every promoted model answers",
+        "/readyz", operation_id="ready", summary="What answers, and what does not",
         dependencies=opens(OPEN),
     )  # fmt: skip
     async def ready(request: Request) -> Response:
         now = backing.state()
-        return answered(request, now.report(), 200 if now.ready else 503)
+        return answered(request, now.report(), 200 if now.answering else 503)
 
     return router
