@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from asked import state_of
 from test_events_api import SETTINGS, Intake
 from test_serving_world import ROOT, authorization, free_port, served
 
@@ -26,7 +27,6 @@ from features.workspace import Workspace
 from serving.intake import overlay
 from serving.intake.fresh import Refresher, next_midnight
 from serving.scoring.accounts import current_snapshot
-from serving.state import load_state
 
 NEXT = next_midnight().isoformat()
 
@@ -104,7 +104,7 @@ def test_a_state_with_fresh_rows_answers_from_them_and_the_rest_from_the_night(
 ) -> None:
     """The overlay takes the place of its rows only; ranks count the night's accounts."""
     _, account = someone(0)
-    state = load_state(intake.workspace)
+    state = state_of(intake.workspace)
     snapshot = state.snapshot
     assert snapshot is not None
     night = pq.read_table(current_snapshot(intake.workspace) / "features.parquet")
@@ -138,7 +138,7 @@ def test_a_row_that_a_snapshot_has_overtaken_is_left_out(intake: Intake) -> None
 
 def test_a_damaged_overlay_leaves_the_nights_scores_answering(intake: Intake) -> None:
     """A flipped bit is found by the digest; the state is what it was without it."""
-    state = load_state(intake.workspace)
+    state = state_of(intake.workspace)
     night = pq.read_table(current_snapshot(intake.workspace) / "features.parquet").slice(0, 1)
     overlay.publish(intake.workspace, night.append_column(overlay.MADE_OF, pa.array(["x@1"])))
     [file] = overlay.folder_of(intake.workspace).glob("rows-*.parquet")

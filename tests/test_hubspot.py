@@ -7,13 +7,14 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from asked import state_of
 from test_serving_world import served
 
 from serving.api.app import create_app
 from serving.api.backing import Backing
 from serving.crm.signatures import Signed, first, refusal, second, third
 from serving.ledger.database import opened
-from serving.state import State, load_state
+from serving.state import State
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"  # noqa: S105 - of HubSpot's public examples
 PUBLIC = "https://scores.example.com"
@@ -30,7 +31,7 @@ class HubSpot:
 
     def __init__(self) -> None:
         workspace = served().workspace
-        self.state = load_state(workspace)
+        self.state = state_of(workspace)
         app = create_app(Backing(lambda: self.state, opened(workspace), workspace))
         self.transport = httpx.ASGITransport(app)
 

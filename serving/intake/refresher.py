@@ -17,6 +17,7 @@ from features.read_settings import load_settings
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace
+from serving.api import logs
 from serving.intake.collect import waiting
 from serving.intake.fresh import Refresher
 
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--settings", type=Path, required=True)
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logs.configure()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         run(Workspace(given.workspace), load_settings(given.settings))
