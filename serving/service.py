@@ -63,6 +63,7 @@ class Scoring:
             from serving.api import logs
             from serving.api.app import create_app
             from serving.api.backing import Backing
+            from serving.intake.watched import Watched
             from serving.ledger.database import connected, url_of
             from serving.models.swap import Keeper
 
@@ -71,9 +72,8 @@ class Scoring:
                 workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
                 self.keeper = Keeper(workspace)
                 self.keeper.look()
-                backing = Backing(
-                    lambda: self.keeper.state, connected(url_of(workspace)), workspace
-                )
+                state = Watched(lambda: self.keeper.state, workspace)
+                backing = Backing(state, connected(url_of(workspace)), workspace)
                 Surface.application = create_app(backing)
 
     @on_startup

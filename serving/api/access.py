@@ -19,6 +19,7 @@ from fastapi.security import SecurityScopes
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from serving.api.credentials import key_in
 from serving.api.problems import ProblemError
 from serving.ledger import keys
 from serving.ledger.keys import Key
@@ -42,10 +43,10 @@ class Doorkeeper:
 
     async def let_in(self, authorization: str) -> Key:
         """The valid key in the header's value; ProblemError without one."""
-        kind, _, text = authorization.partition(" ")
-        if kind.lower() != "bearer" or not text:
+        text = key_in(authorization)
+        if text is None:
             raise _unauthorized("no key", "Authorization: Bearer gp_…")
-        key = await self.key(text.strip())
+        key = await self.key(text)
         if key is None:
             expected = "a key that `goldpan key create` printed"
             raise _unauthorized("a key that we do not know", expected)
