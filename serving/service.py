@@ -28,7 +28,8 @@ class Surface:
     """Answers every HTTP request by our application; all else goes on to BentoML.
 
     A mount would not do: BentoML's own /metrics, /schema.json, /livez and /readyz stand before
-    any mount, and its 404 has another shape than our errors.
+    any mount, and its 404 has another shape than our errors. Nor would a middleware alone: spans,
+    a timer and a context would come before it, which cost as much as the rest of the answer.
     """
 
     application: Application | None = None
@@ -37,7 +38,9 @@ class Surface:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Pass one connection on."""
+        """Pass one connection on; as the process starts, step before BentoML's middleware."""
+        if scope["type"] == "lifespan" and not isinstance(scope["app"].middleware_stack, Surface):
+            scope["app"].middleware_stack = Surface(scope["app"].middleware_stack)
         ours = Surface.application if scope["type"] == "http" else None
         await (ours or self.app)(scope, receive, send)
 
