@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from commands import data, demo, models, scores
+from commands import data, demo, ledger, models, scores
 from commands.terminal import screen
 from features.errors import GoldpanError, from_outside
 
@@ -22,6 +22,8 @@ VERBS = (
     models.dataset,
     scores.score,
     scores.serve,
+    ledger.audit_score,
+    ledger.reviews,
     demo.demo,
 )
 

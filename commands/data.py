@@ -97,7 +97,9 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
 
 
 @verb
-@click.option("--engine", type=click.Choice(("duckdb", "spark")), help="Instead of the settings'.")
+@click.option(
+    "--engine", type=click.Choice(("duckdb", "kernel", "spark")), help="Instead of the settings'."
+)
 def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     """Make the feature table, as known then.
 

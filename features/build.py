@@ -93,11 +93,20 @@ def computed(
             session = Session(engine, workspace, settings, made, block)
             seen = with_peers(workspace, block) if ranked else block.assign(observed=True)
             panel = numbered(seen)
-            for rows in Block(session, features, schema).rows(panel):
+            for rows in block_of(settings)(session, features, schema).rows(panel):
                 done += rows.num_rows
                 progress(done, len(points), "as known then")
                 yield rows
             engine.forget(lasting=True)
+
+
+def block_of(settings: Settings) -> type[Block]:
+    """What computes a block: SQL on the engine, or the kernel in this process."""
+    if settings.engine.name != "kernel":
+        return Block
+    from features.kernel.block import KernelBlock  # numba takes half a second to load
+
+    return KernelBlock
 
 
 def table_schema(features: Sequence[Feature], number: pa.DataType | None = None) -> pa.Schema:

@@ -305,7 +305,7 @@ class Engine(Section):
     Spark, `master` is its address; anything else it reads from its own configuration.
     """
 
-    name: Literal["duckdb", "spark"] = "duckdb"
+    name: Literal["duckdb", "kernel", "spark"] = "duckdb"
     memory: str = Field(default="700MB", pattern=r"^\d+(MB|GB)$")
     master: str = "local[2]"
 

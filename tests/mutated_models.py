@@ -73,7 +73,7 @@ def main(workspace: Workspace, count: int, seed: int) -> None:
         keeper.look()
         scorer = keeper.state.scorers[NAME]
         rows = [r for r in range(len(scorer.snapshot.table.ids)) if not scorer.why_not(r)]
-        assert np.isfinite([a["probability"] for a in scorer.answers(rows)]).all()
+        assert np.isfinite(scorer.scores(rows).chances).all()
         assert keeper.state.answering
         as_promoted = scorer.model.version == str(number)
         assert as_promoted != (NAME in keeper.state.kept)

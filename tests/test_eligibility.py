@@ -7,6 +7,7 @@ import pytest
 
 from features.settings import Outcome as Timing
 from serving.scoring.eligibility import Context, Rules, why_not
+from tests.test_facts import day, known, plan
 from tests.worlds import sample_settings
 from training.outcomes import OUTCOMES, eligible
 
@@ -36,3 +37,25 @@ def test_who_may_be_learnt_from_may_be_scored(name: str) -> None:
     learnt = eligible(outcome, CONTEXTS, SETTINGS, timing).tolist()
     assert learnt == scored
     assert any(learnt)
+
+
+@pytest.mark.parametrize(("ends", "announced", "watched"), [
+    (0, 5, False),  # at that very midnight, as was known
+    (-20, 5, False),
+    (0, 0, False),  # known at that very midnight
+    (0, -1, True),  # known a day later: nobody could know
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["upgrade", "churn"])
+def test_who_has_announced_to_leave_is_watched_no_more(
+    name: str, ends: float, announced: float, watched: bool
+) -> None:
+    """Also where the end falls on the midnight itself; by the facts, in training and scoring."""
+    left = plan(ends, "cancelled", known_at=day(announced))
+    [facts] = known(bought=[plan(40), left])
+    assert facts["population"] == "customer"
+    fields = ("population", "plan", "cancel_announced", "is_internal", "age_days", "seats")
+    row = {name: facts[name] for name in fields}
+    outcome, timing = OUTCOMES[name], Timing(horizon_days=30, every_days=7)
+    assert eligible(outcome, pd.DataFrame([row]), SETTINGS, timing).tolist() == [watched]
+    why = why_not(name, outcome.population, Context(**row), Rules("pro", {}))
+    assert why == (None if watched else "the account has already announced that it leaves")

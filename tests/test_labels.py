@@ -2,11 +2,12 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.settings import Outcome as Timing
-from training.labels import label
+from training.labels import label, over
 from training.outcomes import OUTCOMES
 
 AS_OF = dt.datetime(2024, 3, 1)
@@ -40,10 +41,22 @@ def test_a_change_inside_the_lead_leaves_the_row_out():
 
 
 def test_a_change_at_the_observation_itself_is_past():
-    """Features see what took effect at as_of; the label does not."""
+    """A second one may follow; who left the population with it is no observation any more."""
     timing = Timing(horizon_days=30, every_days=7)
     assert labelled([("a", AS_OF, "churn")], timing) == 0
     assert labelled([("a", AS_OF + TICK, "churn")], timing) == 1
+
+
+@pytest.mark.parametrize(("name", "kind"), [("pql", "convert"), ("upgrade", "churn"),
+                                            ("churn", "churn")])  # fmt: skip
+def test_an_account_that_leaves_the_population_at_that_midnight_is_not_observed(name, kind):
+    """Its features do not know of it, and its outcome could only be no."""
+    rows = pd.DataFrame({"account_id": ["a"] * 3,
+                         "as_of": [AS_OF, AS_OF + TICK, AS_OF - TICK]})  # fmt: skip
+    changes = pd.DataFrame({"account_id": ["a", "a", "b"], "kind": [kind, "upgrade", kind],
+                            "time": [AS_OF, AS_OF + TICK, AS_OF - TICK]})  # fmt: skip
+    changes["time"] = pd.to_datetime(changes["time"], utc=True)
+    assert over(rows, changes, OUTCOMES[name]).tolist() == [True, False, False]
 
 
 def test_a_competing_change_ends_the_exposure_as_no():

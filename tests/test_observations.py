@@ -101,6 +101,7 @@ def rows(**changed):
         ("churn", {"population": "former"}, False),
         ("churn", {"is_internal": True}, False),
         ("upgrade", {}, True),
+        ("upgrade", {"cancel_announced": True}, False),
         ("upgrade", {"plan": "pro"}, False),
         ("upgrade", {"plan": "pro", "seats": 5.0}, True),
         ("pql", {}, False),

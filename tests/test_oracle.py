@@ -29,6 +29,8 @@ END = date(2026, 6, 30)
 SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
 SMALL: dict[str, Any] = {"accounts": 150, "days": 240, "seed": 3, "end": END}
 LEADS = {"churn": 7}
+FRESH = (11, 12, 13)
+"""Worlds that were not looked at while the simulator was tuned (7, 8 and 9 were)."""
 KEYS = ["account_id", "as_of", "outcome", "lead_days", "horizon_days"]
 
 
@@ -150,10 +152,20 @@ def _error(told: pd.DataFrame) -> float:
 
 
 @pytest.mark.slow
-def test_its_calibration_slope_is_one(tmp_path: Path) -> None:
-    """Over six worlds the slope is 1 within .05, as far as their outcomes can tell."""
-    told = _told(tmp_path, (7, 8, 9, 10, 11, 12), 30, 64, {"accounts": 4000, "days": 720})
+def test_its_calibration_slope_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On what happened in three worlds that nobody tuned on: 1 within .05, together and alone.
+
+    Together by the slope itself; alone as far as one world's outcomes can tell.
+    """
+    told = _told(tmp_path, FRESH, 30, 64, {"accounts": 6000, "days": 720})
     for key, rows in told.groupby(["outcome", "lead_days"]):
-        slope, error = _slope(rows), _error(rows)
-        assert error < 0.06, (key, error)
-        assert abs(slope - 1) < 0.05 + 1.64 * error, (key, slope, error)
+        seed = rows["account_id"].str.rpartition("_")[2]
+        parts = [rows, *(part for _, part in rows.groupby(seed))]
+        found = [(_slope(part), _error(part)) for part in parts]
+        with capsys.disabled():
+            ratio = rows["label"].sum() / rows["probability"].sum()
+            said = ", ".join(f"{slope:.3f} ± {1.96 * error:.3f}" for slope, error in found)
+            print(f"\n{key}: observed ÷ expected {ratio:.3f}; slope {said}")
+        assert abs(found[0][0] - 1) < 0.05, key
+        assert found[0][1] < 0.03, key
+        assert all(abs(slope - 1) < 0.05 + 1.96 * error for slope, error in found[1:]), key

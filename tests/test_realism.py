@@ -27,7 +27,7 @@ from training.outcomes import OUTCOMES, eligible
 
 END = date(2026, 6, 30)
 SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
-SEEDS = (7, 8, 9)
+SEEDS = (11, 12, 13)  # 7, 8 and 9 were looked at while the simulator was tuned
 HORIZON = 30
 LEADS = {"churn": 7}
 

@@ -98,11 +98,12 @@ def test_the_service_answers_what_nightly_scoring_wrote_to_the_bit(service: http
         for r in pq.read_table(served().snapshot / "scores.parquet").to_pylist()
     }
     ids = list(load_snapshot(served().snapshot).table.ids)
-    found = service.post("/v1/scores", json={"accounts": ids}).json()
+    found = service.post("/v1/scores", json={"accounts": ids, "reasons": True}).json()
     given = {(r["account_id"], s["model"]): s for r in found["results"] for s in r["scores"]}
     assert given.keys() == written.keys()
     for key, score in given.items():
         row = written[key]
+        assert score["score_id"] == row["score_id"]
         assert score["probability"] == row["probability"]
         assert (score["grade"], score["rank"]) == (
             row["grade"],
@@ -125,7 +126,7 @@ def test_reasons_can_be_left_out_and_change_no_score(service: httpx.Client) -> N
     """`reasons: false` gives the same probability without the explanation."""
     ids = some_accounts("customer", 4)
     plain = scores(service, accounts=ids, reasons=False)
-    full = scores(service, accounts=ids)
+    full = scores(service, accounts=ids, reasons=True)
     assert [s.reasons for r in plain.results for s in r.scores] == [[]] * 8
     chances = [[s.probability for r in a.results for s in r.scores] for a in (plain, full)]
     assert chances[0] == chances[1]

@@ -28,7 +28,8 @@ import sys
 from serving.service import Scoring
 state = Scoring.inner().keeper.state
 assert state.ready, state.report()
-state.scorers["churn"].answers([r for r in range(120) if not state.scorers["churn"].why_not(r)][:3])
+churn = state.scorers["churn"]
+churn.answers(churn.scores([r for r in range(120) if not churn.why_not(r)][:3]))
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

@@ -91,7 +91,7 @@ def check_recomputed(workspace: Workspace, load: Load) -> set[str]:
         key = (score["model_version"], result["account_id"])
         if key not in expected:
             expected[key] = {
-                scorer.answers([scorer.snapshot.table.row_of[key[1]]])[0]["probability"]
+                scorer.scores([scorer.snapshot.table.row_of[key[1]]]).chances[0]
                 for (version, _), scorer in known.items()
                 if version == key[0]
             }

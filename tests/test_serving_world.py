@@ -3,6 +3,7 @@
 import atexit
 import functools
 import hashlib
+import json
 import math
 import shutil
 import socket
@@ -57,7 +58,9 @@ def served() -> Served:
     return Served(workspace, settings, score(workspace, settings))
 
 
-def promote(workspace: Workspace, settings: Settings, name: str, *, seed: int = 0) -> Path:
+def promote(
+    workspace: Workspace, settings: Settings, name: str, *, seed: int = 0, version: str = "1"
+) -> Path:
     """Fit a tiny model to made-up numbers under the catalogue's contract; make it current."""
     features = [
         {"name": f.name, "dtype": "float32", "signal": f.signal, "unit": f.unit, "kind": f.kind}
@@ -65,9 +68,11 @@ def promote(workspace: Workspace, settings: Settings, name: str, *, seed: int = 
         for f in catalogue(settings).features
     ]
     rows = made_up_rows(features, np.random.default_rng(seed))
-    folder = workspace.bundles / name / "1"
+    folder = workspace.bundles / name / version
     write_bundle(folder, name, features, rows, booster_of(rows, seed))
-    publish_text(folder.parent / "current", "1\n")
+    if name == "churn":
+        write_when(folder, features, rows)
+    publish_text(folder.parent / "current", f"{version}\n")
     return folder
 
 
@@ -113,6 +118,20 @@ def write_bundle(
     seal(folder, {"name": name, "version": folder.name, "golden": golden})
 
 
+def write_when(folder: Path, features: list[dict[str, Any]], rows: np.ndarray) -> None:
+    """The two files that tell when, with a booster of five stretches, sealed anew."""
+    wide = np.column_stack([np.repeat(rows, 5, axis=0), np.tile(np.arange(5.0), len(rows))])
+    (folder / "when.txt").write_text(booster_of(wide, 9).model_to_string())
+    stretch = {"name": "stretch", "dtype": "float32", "signal": "stretch", "unit": "number"}
+    told = [*features, stretch | {"kind": "context"}]
+    publish_json(
+        folder / "when.json",
+        {"features": told, "hash": contract_hash(told), "edges": [7, 14, 30, 60, 90],
+         "offsets": [-4.0, -3.9, -3.0, -2.9, -2.8]},
+    )  # fmt: skip
+    seal(folder, json.loads((folder / "manifest.json").read_text()))
+
+
 def card(name: str, probabilities: np.ndarray) -> dict[str, Any]:
     """What serving reads of a card."""
     return {
@@ -122,13 +141,17 @@ def card(name: str, probabilities: np.ndarray) -> dict[str, Any]:
         "lead_days": 0,
         "horizon_days": 30,
         "grades": {"a": 0.9, "b": 0.7, "c": 0.4},
+        "interval": {"level": 0.95, "accounts": 400, "accounts_with_outcome": 200,
+                     "log_odds": [-12.0, 0.0, 12.0], "low": [-13.0, -0.25, 11.0],
+                     "high": [-11.0, 0.25, 13.0]},
         "reference_quantiles": np.percentile(probabilities, range(101)).tolist(),
-    }
+    }  # fmt: skip
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a bundle's manifest for its files as they are now."""
-    digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in FILES}
+    names = [n for n in (*FILES, "when.txt", "when.json") if (folder / n).exists()]
+    digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
     publish_json(folder / "manifest.json", {**manifest, "sha256": digests})
 
 

@@ -12,14 +12,18 @@ import pytest
 from click.testing import CliRunner
 
 from features.errors import InputError
+from features.identity.successors import read_merges
+from features.read_settings import load_settings
 from features.simulate.faults.listed import FAULTS
 from features.simulate.world import simulate
+from features.sources.ingest import ingest
 from features.workspace import Workspace
 from goldpan import main
 
 END = date(2026, 6, 30)
 SIZE: dict[str, Any] = {"accounts": 120, "days": 200, "seed": 5, "end": END}
-TABLES = ("events", "accounts", "users", "subscriptions")
+TABLES = ("events", "accounts", "users", "subscriptions", "identities")
+SETTINGS = Path(__file__).parent.parent / "goldpan.toml"
 ID = "message_id"
 
 
@@ -166,7 +170,7 @@ CHECKS: dict[str, tuple[Callable[[Written, Written, dict[str, Any]], None], set[
     "outage": (_outage, {"events"}),
     "adblock": (_adblock, {"events"}),
     "stopped": (_stopped, {"events"}),
-    "merges": (_merges, {"events", "users", "accounts"}),
+    "merges": (_merges, {"events", "users", "accounts", "identities"}),
     "skew": (_skew, {"events"}),
     "late": (_late, {"events"}),
     "duplicates": (_duplicates, {"events"}),
@@ -196,6 +200,18 @@ def test_faults_are_independent_of_one_another(clean: Written, tmp_path: Path) -
     inside = alone.events[ID].isin(both.events[ID])
     pd.testing.assert_frame_equal(both.events, alone.events[inside].reset_index(drop=True))
     pd.testing.assert_frame_equal(both.events, again.events)
+
+
+def test_the_sample_settings_read_what_merges_tell(tmp_path: Path) -> None:
+    """The lake knows each second account's merge; without the fault there is none, and no error."""
+    for name, faults in (("with", ("merges",)), ("without", ())):
+        place = Workspace(tmp_path / name)
+        simulate(place, **SIZE, faults=faults)
+        ingest(place, load_settings(SETTINGS), base=SETTINGS.parent, only=("identities",))
+        raw = pd.read_parquet(place.raw / "identities.parquet")
+        told = {(m.account, m.into) for m in read_merges(place)}
+        assert told == set(zip(raw["from_id"], raw["to_id"], strict=True))
+        assert bool(told) == bool(faults)
 
 
 def test_the_help_tells_every_fault_and_an_unknown_one_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def label(
 
     1: the outcome's change took effect in `(as_of + lead, as_of + lead + horizon]`, and no
     competing change came before it. Left out: rows whose window ends after `until`, and rows whose
-    change took effect in `(as_of, as_of + lead]`. A change at `as_of` itself is past.
+    change took effect in `(as_of, as_of + lead]`. A change at `as_of` itself is past; see `over`.
     `rows`: account_id, as_of (naive midnight UTC) and anything else. `changes`: account_id, time
     (UTC), kind.
     """
@@ -35,6 +35,26 @@ def label(
     keep = known & ~early
     kept = rows[keep].copy()  # in one piece: pandas warns of a column put into hundreds
     return kept.assign(label=happened[keep].astype(np.int8))
+
+
+def over(rows: pd.DataFrame, changes: pd.DataFrame, outcome: Outcome) -> NDArray[np.bool_]:
+    """Rows whose account left the outcome's population at that very midnight.
+
+    Their features do not know it yet, and nothing can come any more: they would all be a 0.
+
+    >>> rows = pd.DataFrame({"account_id": ["a", "b"], "as_of": pd.to_datetime(["2024-01-01"] * 2)})
+    >>> changes = pd.DataFrame({"account_id": ["a"], "kind": ["churn"],
+    ...     "time": pd.to_datetime(["2024-01-01"], utc=True)})
+    >>> from training.outcomes import OUTCOMES
+    >>> over(rows, changes, OUTCOMES["upgrade"]).tolist()
+    [True, False]
+    """
+    ended = changes[changes["kind"] == outcome.ends]
+    moments = ended["time"].dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+    gone = pd.MultiIndex.from_arrays([ended["account_id"].astype("str"), moments])
+    days = rows["as_of"].astype("datetime64[us]")
+    asked = pd.MultiIndex.from_arrays([rows["account_id"].astype("str"), days])
+    return np.asarray(asked.isin(gone))
 
 
 def waits(rows: pd.DataFrame, changes: pd.DataFrame, outcome: Outcome) -> Floats:

@@ -29,19 +29,27 @@ class Outcome:
     cbi_sign: int
     admits: Rule
 
+    @property
+    def ends(self) -> str:
+        """The kind of change with which an account is no longer of the population."""
+        return {"prospect": "convert", "customer": "churn"}[self.population]
+
 
 def _everyone(rows: pd.DataFrame, settings: Settings) -> "pd.Series[bool]":
     return pd.Series(True, index=rows.index)
 
 
-def _has_room(rows: pd.DataFrame, settings: Settings) -> "pd.Series[bool]":
-    """Below the top of the ladder, or paying by the seat."""
-    below = rows["plan"] != settings.plans.ladder[-1]
-    return below | (rows["seats"].fillna(0) > 0) if "seats" in rows else below
-
-
 def _not_announced(rows: pd.DataFrame, settings: Settings) -> "pd.Series[bool]":
+    """No cancellation known that takes effect at this midnight or later."""
     return ~rows["cancel_announced"]
+
+
+def _has_room(rows: pd.DataFrame, settings: Settings) -> "pd.Series[bool]":
+    """Staying, and below the top of the ladder or paying by the seat."""
+    room = rows["plan"] != settings.plans.ladder[-1]
+    if "seats" in rows:
+        room |= rows["seats"].fillna(0) > 0
+    return room & _not_announced(rows, settings)
 
 
 OUTCOMES = {
@@ -50,7 +58,8 @@ OUTCOMES = {
         Outcome("pql", "about to buy", "prospect", "convert", (),
                 "accounts that have never paid", +1, _everyone),
         Outcome("upgrade", "ready to upgrade", "customer", "upgrade", ("churn",),
-                "paying accounts below the top plan or with seats to add", +1, _has_room),
+                "paying accounts below the top plan or with seats to add, that have not announced "
+                "that they leave", +1, _has_room),
         Outcome("churn", "about to leave", "customer", "churn", (),
                 "paying accounts that have not announced that they leave", -1, _not_announced),
     )

@@ -14,7 +14,7 @@ from features.workspace import Workspace
 from training.dataset import Dataset, assemble
 from training.fitting import few
 from training.fitting.hazard import Watch
-from training.labels import label, waits
+from training.labels import label, over, waits
 from training.observations import PAIR, History, schedule
 from training.outcomes import OUTCOMES, Outcome, eligible, in_words
 from training.split import Split, split
@@ -87,6 +87,7 @@ def watched(
     """All observations of one outcome, by as_of; those with an outcome within the lead too."""
     rows = observed(table, schedule(history, timing, name), name)
     rows = rows[eligible(OUTCOMES[name], rows, settings, timing)]
+    rows = rows[~over(rows, history.changes, OUTCOMES[name])]
     if rows.empty:
         raise RefusedError(
             f"no observations for outcome '{name}' among {len(table)} rows of the feature table",

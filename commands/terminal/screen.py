@@ -136,11 +136,30 @@ def model(card: Mapping[str, Any], conditions: Sequence[Any], version: str) -> N
     for name, figures in card["baselines"].items():
         table.add_row({"cbi": "CBI rule"}.get(name, name), *_cells(figures))
     OUT.print(table)
+    _when(card)
     for condition in conditions:
         if not condition.passed:
             OUT.print(f"  [red]gate:[/red] {escape(condition.what)}: {escape(condition.figure)}")
     if all(c.passed for c in conditions):
         OUT.print(f"  [green]gate:[/green] passed all {len(conditions)} conditions")
+
+
+def _when(card: Mapping[str, Any]) -> None:
+    """How well each horizon's risk is told; then what was decided on the way, and why."""
+    told = (card.get("when") or {}).get("horizons", [])
+    table = titled("When: risk by the day", "within", "outcomes")
+    for name in ("AUC", "observed ÷ expected"):
+        table.add_column(name, justify="right")
+    for h in [h for h in told if h["days"] >= 30] or told:
+        figures = (_cell(h["auc"], "{:.3f}"), _cell(h["observed_expected"], "{:.2f}"))
+        table.add_row(f"{h['days']} days", f"{h['positives']:,} of {h['rows']:,}", *figures)
+    if told:
+        OUT.print(table)
+    notes = {"tuning": (card.get("tuning") or {}).get("decision"),
+             "backtest": card.get("backtest_note")}  # fmt: skip
+    for name, note in notes.items():
+        if note:
+            OUT.print(f"  [dim]{name}: {escape(note)}[/dim]")
 
 
 def _cells(figures: Mapping[str, Mapping[str, float | None]]) -> list[str]:

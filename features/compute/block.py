@@ -43,7 +43,7 @@ class Block:
             with located(self.features, chunk, self._alone):
                 own += (_aside(rows, self.session.tmp) for rows in self._own(chunk, both))
         self.engine.forget()
-        ranked = self.engine.to_arrow(self.session.repeat("ranked", self._ranked))
+        ranked = self._standings()
         observed, at = panel.loc[panel["observed"], POINT], 0
         while own:
             part = own.pop(0)
@@ -71,7 +71,7 @@ class Block:
             self.engine.add("panel", peer_values(parts, self.compared))
         mine = parts.semi_join(self.session.points.filter(_.observed), POINT)
         self.engine.add("beside", mine.select(*POINT, **self._beside(mine)))
-        own = {f.name: self._stored(f, mine) for f in self._features(compared=False)}
+        own = {f.name: self._stored(f, mine) for f in self.those(compared=False)}
         return mine.select(*POINT, *CONTEXT, **own).order_by(POINT)
 
     def _standing(self) -> ibis.Table:
@@ -81,20 +81,24 @@ class Block:
         self.engine.add("panel", values)
         return values
 
+    def _standings(self) -> pa.Table:
+        """The features that compare with peers, of all observations in their order."""
+        return self.engine.to_arrow(self.session.repeat("ranked", self._ranked))
+
     def _ranked(self) -> ibis.Table:
-        """The features that compare with peers."""
         beside = self.engine.table("beside")
         ranks = peer_ranks(self.engine.table("panel"), beside.select(*POINT), self.compared)
         both = beside.join(self.engine.keep(ranks), POINT)
-        features = {f.name: self._stored(f, both) for f in self._features(compared=True)}
+        features = {f.name: self._stored(f, both) for f in self.those(compared=True)}
         return both.select(*POINT, **features).order_by(POINT)
 
-    def _features(self, *, compared: bool) -> list[Feature]:
+    def those(self, *, compared: bool) -> list[Feature]:
+        """The features that compare with peers, or those that do not."""
         return [f for f in self.features if bool(comparisons(f.expression)) is compared]
 
     def _beside(self, parts: ibis.Table) -> dict[str, Any]:
         """The leaves of the features that are compared with peers."""
-        walked = [e for f in self._features(compared=True) for e in f.expression.walk()]
+        walked = [e for f in self.those(compared=True) for e in f.expression.walk()]
         return {column(e): parts[column(e)] for e in walked if not list(e.parts())}
 
     def _stored(self, feature: Feature, table: ibis.Table) -> Any:

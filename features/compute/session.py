@@ -62,19 +62,25 @@ class Session:
         """The leaves of `ranked` and what makes peers, for points that are only compared with."""
         return self._parts(ranked, populations)
 
-    def _parts(self, wanted: list[Expression], known: Known) -> ibis.Table:
-        keep, mine = self.engine.keep, self._numbered
+    def profile(self, known: Known = facts) -> ibis.Table:
+        """All facts, or what makes peers, one row a point."""
+        keep, mine = self.engine.keep, self.numbered
         by_event = mine(self.ever["account_event_day"])
         records = {name: keep(mine(table)) for name, table in self.records.items()}
         points = self.points.select(*POINT)
-        profile = keep(known(points, Records(**records, account_event_day=by_event), self.settings))
+        return keep(known(points, Records(**records, account_event_day=by_event), self.settings))
+
+    def _parts(self, wanted: list[Expression], known: Known) -> ibis.Table:
+        profile = self.profile(known)
+        keep, mine = self.engine.keep, self.numbered
         rollups = Rollups(
             **{name: keep(mine(table)) for name, table in self.ring.items()},
             ever=mine(self.ever["account_day"]),
         )
+        points = self.points.select(*POINT)
         return leaves(wanted, points, rollups, profile, self.events_of, keep)
 
-    def _numbered(self, table: ibis.Table) -> ibis.Table:
+    def numbered(self, table: ibis.Table) -> ibis.Table:
         """The rows of the accounts looked at, under their numbers."""
         mine = table.join(self.names, table.account_id == self.names["_name"])
         return mine.mutate(account_id=mine["_number"]).select(table.columns)

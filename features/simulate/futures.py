@@ -99,17 +99,13 @@ def _prospects(world: World, day: int) -> Flags:
     return world.contracts.prospect & ~world.traits.internal & (world.traits.day < day)
 
 
-def _customers(world: World, day: int) -> Flags:
-    return np.asarray(world.contracts.paying & (world.contracts.cancel_at != day))
-
-
 def _staying(world: World, day: int) -> Flags:
-    return np.asarray(_customers(world, day) & ~world.contracts.leaving)
+    return np.asarray(world.contracts.paying & ~world.contracts.leaving)
 
 
 QUESTIONS = {
     "pql": Question(_prospects, ("convert",), book_conversion),
-    "upgrade": Question(_customers, ("upgrade", "churn"), book_upgrade, effort=4),
+    "upgrade": Question(_staying, ("upgrade", "churn"), book_upgrade, effort=4),
     "churn": Question(_staying, ("churn",), book_churn, effort=4),
 }
 

@@ -33,6 +33,7 @@ class Counts:
     accounts: int
     users: int
     subscriptions: int
+    identities: int
 
 
 def simulate(
@@ -45,7 +46,7 @@ def simulate(
     faults: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Counts:
-    """Write a synthetic company's events, accounts, users and subscriptions to `workspace.raw`.
+    """Write a synthetic company's five tables to `workspace.raw`.
 
     The data cover the `days` days that end with `end`, midnight to midnight UTC; nothing that
     was not known by then is in them, save announced cancellations. The same arguments give the
@@ -107,6 +108,7 @@ def _write(
         "subscriptions": write.subscriptions(world.contracts, names),
         "accounts": write.accounts(world.traits, names, recorder.rng),
         "users": write.users(recorder.members, names, recorder.rng),
+        "identities": write.schema_of("identities").empty_table(),
     }
     return Counts(events=files.written, **_write_tables(folder, tables, faults))
 
@@ -114,11 +116,10 @@ def _write(
 def _write_tables(
     folder: Path, tables: dict[str, pa.Table], faults: Sequence[Fault]
 ) -> dict[str, int]:
-    """Write the tables as the faults leave them, and those that only faults make."""
+    """Write the tables as the faults leave them."""
     for fault in faults:
         tables = {name: fault.table(name, rows) for name, rows in tables.items()}
-    beside = {name: rows for fault in faults for name, rows in fault.beside().items()}
-    for name, rows in (tables | beside).items():
+    for name, rows in tables.items():
         pq.write_table(rows, folder / f"{name}.parquet", compression="zstd")
     return {name: len(rows) for name, rows in tables.items()}
 

@@ -91,7 +91,9 @@ class _Plan:
 
     @property
     def is_needed(self) -> bool:
-        """Whether rows must come of it: a vendor's export may hold no more than events."""
+        """Whether rows must come of it: ids may have stayed as they were, an export be events."""
+        if self.source.table == "identities":
+            return False
         return self.source.vendor is None or self.source.table == "events"
 
     def run(self, progress: Progress) -> Iterator[SourceCount]:

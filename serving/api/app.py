@@ -10,13 +10,13 @@ from serving.api.access import Doorkeeper, declared, known
 from serving.api.answers import request_id
 from serving.api.backing import Backing
 from serving.api.problems import ProblemError, shown
-from serving.api.routes import operations, scores
+from serving.api.routes import accounts, history, models, operations, reviews, scores, whatif
 
 DESCRIPTION = """Calibrated, explained scores of accounts.
 
 Account ids match `^[A-Za-z0-9_.:@-]{1,200}$`. Bodies are JSON of at most 1 MiB. Every error is
 `application/problem+json` with a stable `type`; what is not known is absent, never null."""
-AREAS = (scores, operations)
+AREAS = (scores, accounts, history, whatif, reviews, models, operations)
 
 log = logging.getLogger("goldpan.serving")
 

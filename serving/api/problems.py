@@ -15,13 +15,18 @@ TITLES = {
     "unauthorized": (401, "A valid API key is needed"),
     "forbidden": (403, "The key does not open this"),
     "unknown-account": (404, "No such account"),
+    "unknown-score": (404, "No such score"),
+    "no-score": (404, "The account has no score that early"),
     "not-found": (404, "No such address"),
     "method-not-allowed": (405, "This address does not take that method"),
+    "stale-cursor": (410, "The list has changed since its first page"),
+    "model-gone": (410, "The version that made the score is no longer here"),
     "too-slow": (408, "The body did not arrive in time"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be JSON"),
     "invalid-request": (422, "The request does not say what it should"),
     "unknown-model": (422, "No such model is promoted"),
+    "not-actionable": (422, "Nobody can act on that signal"),
     "model-not-applicable": (422, "The model does not apply to these accounts"),
     "http-error": (400, "The request was refused"),
     "internal-error": (500, "We failed to answer"),
@@ -88,7 +93,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": "Refused",
         "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
     }
-    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
+    for status in (400, 401, 403, 404, 408, 410, 413, 415, 422, 429, 500, 503)
 }
 
 

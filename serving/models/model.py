@@ -1,13 +1,14 @@
 """The promoted model's files: verified before they are read, immutable once loaded.
 
-A bundle is `bundles/<name>/<version>/` with `model.txt`, `schema.json`, `card.json` and
-`manifest.json`; `bundles/<name>/current` says which version is promoted.
+A bundle is `bundles/<name>/<version>/` with `model.txt`, `schema.json`, `card.json`,
+`manifest.json` and, where it tells when, `when.txt` and `when.json`; `bundles/<name>/current` says
+which version is promoted.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -19,7 +20,9 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace
-from serving.models.integrity import parse_json, read_verified
+from serving.models import when
+from serving.models.integrity import digest, parse_json, read_verified
+from serving.models.when import When
 
 Matrix = NDArray[np.float32] | NDArray[np.float64]
 
@@ -43,7 +46,8 @@ class FeatureSpec:
 class Model:
     """One promoted model, ready to score; its probability *is* the calibrated one.
 
-    `group_of[i]` is the index in `signals` of the signal that feature `i` belongs to.
+    `group_of[i]` is the index in `signals` of the signal that feature `i` belongs to. `digest`: the
+    sha256 of the sha256 of the bundle's files. `when`: None where the bundle does not tell it.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Model:
     card: Mapping[str, Any]
     quantiles: NDArray[np.float64]
     booster: Any
+    digest: str = ""
+    when: When | None = None
     lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
@@ -118,6 +124,7 @@ def load_bundle(folder: Path) -> Model:
         features = _features(schema)
         model = _assemble(manifest, features, card, contents["model.txt"], folder)
         _check_golden(model, manifest["golden"], folder)
+        model = replace(model, when=_when(contents, schema["features"], folder))
     except (KeyError, TypeError, ValueError) as error:
         raise _defect(folder, f"a part that cannot be read ({error!r})") from None
     return model
@@ -131,6 +138,8 @@ def verify_bundle(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     if not folder.is_dir():
         raise NotReadyError(f"no bundle at {folder}", do=TRAIN_AGAIN)
     contents, manifest = read_verified(folder, FILES, do=TRAIN_AGAIN)
+    if more := [name for name in when.FILES if name in manifest["sha256"]]:
+        contents |= read_verified(folder, more, do=TRAIN_AGAIN)[0]
     schema = parse_json(contents["schema.json"], folder / "schema.json")
     if contract_hash(schema.get("features")) != schema.get("hash"):
         raise InputError(
@@ -184,16 +193,27 @@ def _assemble(
         card=MappingProxyType(dict(card)),
         quantiles=_frozen(card["reference_quantiles"]),
         booster=booster,
+        digest=digest(json.dumps(manifest["sha256"], sort_keys=True).encode("utf-8")),
     )
 
 
-def _booster(text: bytes, folder: Path) -> Any:
+def _when(
+    contents: Mapping[str, bytes], features: list[Mapping[str, Any]], folder: Path
+) -> When | None:
+    """What the bundle tells of when; None where it tells nothing."""
+    if not {*when.FILES} <= contents.keys():
+        return None
+    told = parse_json(contents["when.json"], folder / "when.json")
+    return when.assemble(_booster(contents["when.txt"], folder, "when.txt"), told, features)
+
+
+def _booster(text: bytes, folder: Path, name: str = "model.txt") -> Any:
     import lightgbm  # the service hides what LightGBM need not load before it comes here
 
     try:
         return lightgbm.Booster(model_str=text.decode("utf-8"))
     except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
-        raise _defect(folder, f"a model.txt that LightGBM cannot read ({error})") from None
+        raise _defect(folder, f"a {name} that LightGBM cannot read ({error})") from None
 
 
 def _check_golden(model: Model, golden: list[Mapping[str, Any]], folder: Path) -> None:

@@ -153,7 +153,7 @@ class Keeper:
         rows = range(len(snapshot.table.ids))
         applicable = [row for row in rows if scorer.why_not(row) is None]
         if applicable:
-            scorer.answers(applicable[:WARM_ROWS])
+            scorer.answers(scorer.scores(applicable[:WARM_ROWS]))
         return scorer
 
 

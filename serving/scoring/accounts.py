@@ -5,7 +5,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,16 @@ from serving.models.integrity import parse_json, read_verified
 from serving.models.model import Model, promoted
 from serving.scoring.eligibility import Context, Rules
 from serving.scoring.explain import Fact, Wording
+from serving.scoring.profiles import Profile, read_profiles
 
 CONTEXT = (
     "account_id", "as_of", "population", "plan", "mrr", "term_end", "cancel_announced",
     "is_internal", "age_days",
 )  # fmt: skip
-FILES = ("features.parquet", "peers.json", "signals.json", "company.json")
+PROFILES = "profiles.parquet"
+FILES = (
+    "features.parquet", "peers.json", "signals.json", "meanings.json", "company.json", PROFILES,
+)  # fmt: skip
 SCORE_AGAIN = "Run `goldpan score` again."
 
 
@@ -45,6 +49,7 @@ class Table:
     categories: Mapping[str, tuple[str, ...]]
     contexts: tuple[Context, ...]
     mrr: NDArray[np.float64]
+    term_ends: tuple[str | None, ...] = ()
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:
@@ -92,6 +97,8 @@ class Snapshot:
     wordings: Mapping[str, Wording]
     company: Mapping[str, Any]
     rules: Rules
+    profiles: tuple[Profile, ...] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
 
 def current_snapshot(workspace: Workspace) -> Path:
@@ -127,9 +134,11 @@ def load_snapshot(folder: Path) -> Snapshot:
         wordings = {name: Wording(name=name, **facts) for name, facts in signals.items()}
         rules = Rules(company["top_plan"], company["min_age_days"])
         table = read_table(contents["features.parquet"])
+        profiles = read_profiles(contents[PROFILES], table.ids)
     except (KeyError, TypeError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
-    return Snapshot(folder.name, table, peers, wordings, company, rules)
+    meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
+    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings)
 
 
 def read_table(content: bytes) -> Table:
@@ -155,6 +164,7 @@ def read_table(content: bytes) -> Table:
         categories=categories,
         contexts=_contexts(frame),
         mrr=frame.column("mrr").to_numpy().astype(np.float64),
+        term_ends=_days(frame, "term_end"),
     )
 
 
@@ -188,6 +198,12 @@ def _numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float32], tuple[str, .
     coded = column.combine_chunks().dictionary_encode()
     codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.float32)
     return codes, tuple(coded.dictionary.to_pylist())
+
+
+def _days(frame: pa.Table, name: str) -> tuple[str | None, ...]:
+    """A column of days as ISO has them."""
+    days = frame.column(name).to_pylist() if name in frame.column_names else [None] * frame.num_rows
+    return tuple(None if day is None else day.isoformat() for day in days)
 
 
 def _contexts(frame: pa.Table) -> tuple[Context, ...]:

@@ -1,26 +1,26 @@
 """Nightly scoring: every living account, by every promoted model, with its reasons.
 
-The snapshot `scores/<day>-<k>/` holds what was scored (`features.parquet`), what reasons need
-(`peers.json`, `signals.json`, `company.json`), what came out (`scores.parquet`) and, written last,
-the sha256 of each (`manifest.json`). The service answers from the same files by the same code.
+The snapshot `scores/<day>-<k>/` holds what was scored (`features.parquet`), what answers need
+besides (`serving.scoring.told`), what came out (`scores.parquet`) and, written last, the sha256 of
+each (`manifest.json`). The service answers from the same files by the same code. The ledger gets
+every score before the snapshot is current.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from sqlalchemy import Engine
 
-from features import history, lake
+from features import history
 from features.build import build
-from features.catalog import catalogue
 from features.errors import InputError
 from features.points import known_days
 from features.progress import Progress, silent
@@ -28,17 +28,22 @@ from features.provenance import in_words, meaning, other_parts
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
+from serving.ledger.database import opened
 from serving.models.integrity import MANIFEST, digest
 from serving.models.model import Model, load_bundle, promoted
-from serving.scoring.accounts import FILES, Snapshot, Table, load_snapshot, read_table
+from serving.scoring.accounts import FILES, Snapshot, load_snapshot
 from serving.scoring.accounts import an_account as an_account
-from serving.scoring.scorer import Scorer, bind, in_blocks
+from serving.scoring.recorded import record
+from serving.scoring.scorer import Scorer, Scores, bind, in_blocks
+from serving.scoring.told import known, write_profiles, write_words
 
 BLOCK = 500
 QUIET_DAYS = 28
 SCORES = "scores.parquet"
+TAKEN = ("score_id", "model", "model_version", "probability", "grade")
 SCHEMA = pa.schema(
     [
+        ("score_id", pa.string()),
         ("model", pa.string()),
         ("model_version", pa.string()),
         ("account_id", pa.string()),
@@ -97,14 +102,17 @@ def _score(
 ) -> Path:
     day = _scorable(as_of, history.scoring_day(workspace))
     names = living(workspace, day)
+    ledger = opened(workspace)
     final = _unused_folder(workspace, day)
     with publish_folder(final) as folder:
         observations = pd.DataFrame({"account_id": list(names), "as_of": day})
         build(workspace, settings, observations, out=folder / FILES[0], progress=progress)
-        _write_wording(folder, settings)
-        _write_manifest(folder, FILES, day, models)
-        _write_scores(folder, models, load_snapshot(folder), names, progress)
-        _write_manifest(folder, (*FILES, SCORES), day, models)
+        write_words(folder, settings, FILES[0])
+        write_profiles(folder, workspace, settings, day, FILES[0], progress)
+        write_manifest(folder, FILES, day, models)
+        snapshot = replace(load_snapshot(folder), version=final.name)
+        write_scores(folder, models, snapshot, ledger, progress)
+        write_manifest(folder, (*FILES, SCORES), day, models)
     publish_text(workspace.scores / "current", final.name + "\n")
     return final
 
@@ -152,38 +160,16 @@ def at_risk(snapshot: Path, top: int = 5) -> list[AtRisk]:
 
 def living(workspace: Workspace, day: date) -> dict[str, str | None]:
     """Account id → name, of the accounts that were known by that midnight and not merged away."""
-    accounts = lake.read_table(workspace, "accounts")
-    midnight = pa.scalar(datetime.combine(day, time(), UTC), pa.timestamp("us", tz="UTC"))
-    known = pc.less_equal(accounts["known_at"], midnight)
+    rows = known(workspace, day)
     number = (day - date(1970, 1, 1)).days
     spans = known_days(workspace)
     there = spans.loc[(spans["first"] <= number) & (number < spans["end"]), "account_id"]
-    mine = pc.is_in(accounts["account_id"], pa.array(there, pa.string()))
-    rows = accounts.filter(pc.and_(mine, known)).sort_by("known_at")
+    rows = rows.filter(pc.is_in(rows["account_id"], pa.array(there, pa.string())))
     if rows.num_rows == 0:
         raise InputError(
             f"no account that existed before {day}", do="Choose a later day with --as-of."
         )
     return dict(zip(rows["account_id"].to_pylist(), rows["name"].to_pylist(), strict=True))
-
-
-def medians(table: Table) -> dict[str, dict[str, float | None]]:
-    """Population → feature → median of its accounts; categories have none, nor has no data."""
-    populations = np.array([c.population for c in table.contexts])
-    outside = np.array([c.is_internal for c in table.contexts], dtype=bool)
-    numbers = [name for name in table.names if name not in table.categories]
-    return {
-        str(population): {
-            name: _median(table.matrix[members, table.column_of[name]]) for name in numbers
-        }
-        for population in np.unique(populations)
-        for members in [(populations == population) & ~outside]
-    }
-
-
-def _median(values: np.ndarray[Any, Any]) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else None
 
 
 def _unused_folder(workspace: Workspace, day: date) -> Path:
@@ -193,31 +179,14 @@ def _unused_folder(workspace: Workspace, day: date) -> Path:
     return workspace.scores / f"{day.isoformat()}-{taken}"
 
 
-def _write_wording(folder: Path, settings: Settings) -> None:
-    """What the service needs besides the numbers, so that it needs no settings."""
-    signals = {name: asdict(signal) for name, signal in catalogue(settings).signals.items()}
-    for facts in signals.values():
-        del facts["name"]
-    publish_json(folder / "signals.json", signals)
-    publish_json(folder / "peers.json", medians(read_table((folder / FILES[0]).read_bytes())))
-    outcomes = settings.outcomes.declared().items()
-    company = {
-        "name": settings.company.name,
-        "simulated": settings.company.simulated,
-        "currency": settings.company.currency,
-        "top_plan": settings.plans.ladder[-1],
-        "min_age_days": {name: outcome.min_age_days for name, outcome in outcomes},
-    }
-    publish_json(folder / "company.json", company)
-
-
-def _write_scores(
+def write_scores(
     folder: Path,
     models: list[Model],
     snapshot: Snapshot,
-    names: dict[str, str | None],
-    progress: Progress,
+    ledger: Engine,
+    progress: Progress = silent,
 ) -> None:
+    """Write `scores.parquet`, and to the ledger, what every model says of every account."""
     with pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink:
         for model in models:
             scorer = bind(model, snapshot)
@@ -225,22 +194,23 @@ def _write_scores(
             rows = [row for row in everyone if scorer.why_not(row) is None]
             done = 0
             for block in in_blocks(rows, BLOCK):
-                records = list(_records(scorer, list(block), names))
+                scores = scorer.scores(block)
+                record(ledger, scorer, scores)
+                records = list(_records(scorer, scores))
                 sink.write_table(pa.Table.from_pylist(records, schema=SCHEMA))
                 done += len(block)
                 progress(done, len(rows), f"scoring {model.name}")
 
 
-def _records(
-    scorer: Scorer, rows: list[int], names: dict[str, str | None]
-) -> Iterator[dict[str, Any]]:
-    table = scorer.snapshot.table
-    for row, answer in zip(rows, scorer.answers(rows), strict=True):
-        account, context = table.ids[row], table.contexts[row]
+def _records(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:
+    snapshot = scorer.snapshot
+    table = snapshot.table
+    for row, answer in zip(scores.rows, scorer.answers(scores), strict=True):
+        context = table.contexts[row]
         yield {
-            **{key: answer[key] for key in ("model", "model_version", "probability", "grade")},
-            "account_id": account,
-            "name": names.get(account),
+            **{key: answer[key] for key in TAKEN},
+            "account_id": table.ids[row],
+            "name": snapshot.profiles[row].name,
             "population": context.population,
             "plan": context.plan,
             "mrr": float(table.mrr[row]),
@@ -250,7 +220,8 @@ def _records(
         }
 
 
-def _write_manifest(folder: Path, files: tuple[str, ...], day: date, models: list[Model]) -> None:
+def write_manifest(folder: Path, files: tuple[str, ...], day: date, models: list[Model]) -> None:
+    """Write the manifest of a snapshot: its day, the models, the sha256 of each file."""
     manifest = {
         "as_of": day.isoformat(),
         "models": {model.name: model.version for model in models},

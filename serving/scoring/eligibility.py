@@ -44,10 +44,10 @@ def why_not(outcome: str, population: str, context: Context, rules: Rules) -> st
     least, age = rules.min_age_days.get(outcome, 0), context.age_days
     if age is None or not age >= least:
         return f"the account is not yet {least} days old, the least age for {outcome}"
+    if outcome in ("upgrade", "churn") and context.cancel_announced:
+        return "the account has already announced that it leaves"
     if outcome == "upgrade" and context.plan == rules.top_plan and not has_seats(context):
         return "the account is on the top plan and has no seats to add"
-    if outcome == "churn" and context.cancel_announced:
-        return "the account has already announced that it leaves"
     return None
 
 

@@ -1,9 +1,12 @@
-"""Probabilities → grades and ranks; contributions → parts by signal. Pure functions."""
+"""Probabilities → grades, ranks, intervals, curves; contributions → parts by signal. All pure."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from serving.models.model import Model
+
+TOLD_DAYS = (30, 60, 90)
 
 
 def by_signal(model: Model, contributions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -18,10 +21,23 @@ def grade(model: Model, probability: float) -> str:
 
     A is above the quantile `grades.a` of the card's reference scores, and so on.
     """
-    for letter in "abc":
-        if probability > reference_quantile(model.quantiles, model.card["grades"][letter]):
-            return letter.upper()
-    return "D"
+    return letter(thresholds(model), probability)
+
+
+def letter(above: list[float], probability: float) -> str:
+    """The grade of a probability, from where an A, a B and a C begin.
+
+    >>> letter([0.5, 0.3, 0.1], 0.3), letter([0.5, 0.3, 0.1], 0.1)
+    ('C', 'D')
+    """
+    return next(
+        (name for name, least in zip("ABC", above, strict=True) if probability > least), "D"
+    )
+
+
+def thresholds(model: Model) -> list[float]:
+    """The probabilities above which an A, a B and a C begin."""
+    return [reference_quantile(model.quantiles, model.card["grades"][name]) for name in "abc"]
 
 
 def reference_quantile(quantiles: NDArray[np.float64], share: float) -> float:
@@ -41,3 +57,27 @@ def rank(ordered: NDArray[np.float64], probability: float) -> dict[str, int]:
     """
     above = len(ordered) - int(np.searchsorted(ordered, probability, side="right"))
     return {"position": above + 1, "of": len(ordered)}
+
+
+def interval(model: Model, log_odds: float) -> tuple[float, float] | None:
+    """The 95 % interval of a probability, from the band in the card; None where there is none.
+
+    It covers what the test period left open about the calibration: how many of all accounts with
+    this score have the outcome. It does not cover a world that has changed since, nor say which of
+    those accounts have it. The probability lies inside.
+    """
+    if not (band := model.card.get("interval")):
+        return None
+    knots = band["log_odds"]
+    low, high = (float(np.interp(log_odds, knots, band[side])) for side in ("low", "high"))
+    # Beyond the knots the band stands still; what is stated goes on.
+    return float(expit(min(low, log_odds))), float(expit(max(high, log_odds)))
+
+
+def curve(model: Model, rows: NDArray[np.float32]) -> list[list[dict[str, float]]]:
+    """For each row the risk by each of 30, 60 and 90 days; empty where the model tells no when."""
+    if model.when is None or not len(rows):
+        return [[] for _ in rows]
+    told = [(k, day) for k, day in enumerate(model.when.days) if day in TOLD_DAYS]
+    risks = model.when.risks(rows).tolist()
+    return [[{"days": day, "risk": row[k]} for k, day in told] for row in risks]

@@ -1,57 +1,128 @@
 """One model's answers about the accounts of one day; nightly scoring and the service share it."""
 
+import datetime as dt
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from features.errors import InputError
+from serving.ledger.scores import row_digest, score_id
 from serving.models.model import Model
 from serving.scoring.accounts import Encoder, Snapshot, encoder
 from serving.scoring.eligibility import why_not
 from serving.scoring.explain import reasons
-from serving.scoring.score import by_signal, grade, rank
+from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
 
 BLOCK = 5_000
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What a model says of some accounts, in numbers; one row each.
+
+    `rows`: their places in the snapshot's table; `inputs`: what the model saw; `parts`: log-odds by
+    signal, the base last, None when nobody asked why.
+    """
+
+    rows: NDArray[np.intp]
+    ids: tuple[str, ...]
+    digests: tuple[str, ...]
+    inputs: NDArray[np.float32]
+    log_odds: NDArray[np.float64]
+    chances: NDArray[np.float64]
+    parts: NDArray[np.float64] | None = None
+
+    def take(self, which: Sequence[int]) -> "Scores":
+        """Only these rows."""
+        parts = None if self.parts is None else self.parts[which]
+        ids, digests = ([of[i] for i in which] for of in (self.ids, self.digests))
+        return Scores(self.rows[which], tuple(ids), tuple(digests), self.inputs[which],
+                      self.log_odds[which], self.chances[which], parts)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Scorer:
     """A model bound to the accounts of a snapshot.
 
-    `peers` are the probabilities, ascending, of all accounts to which the model applies.
+    `chances`: the probability of every account of the table, NaN where the model does not apply;
+    `peers`: those that there are, ascending.
     """
 
     model: Model
     snapshot: Snapshot
     encoder: Encoder
+    chances: NDArray[np.float64]
     peers: NDArray[np.float64]
 
     def why_not(self, row: int) -> str | None:
         """Why the model does not apply to the account in this row; None when it does."""
         return _why_not(self.model, self.snapshot, row)
 
-    def answers(self, rows: Sequence[int], *, explain: bool = True) -> list[dict[str, Any]]:
+    def scores(self, rows: Sequence[int], *, explain: bool = True) -> Scores:
         """What the model says of some accounts (rows of the table) to which it applies."""
-        inputs = self.encoder.rows(self.snapshot.table, np.asarray(rows, dtype=np.intp))
-        probabilities = self.model.predict(inputs).tolist()
-        answers = [self._answer(p) for p in probabilities]
-        if explain:
-            parts = by_signal(self.model, self.model.contributions(inputs))
-            for answer, row, its_parts in zip(answers, rows, parts.tolist(), strict=True):
-                answer["reasons"] = self._reasons(row, its_parts)
+        which = np.asarray(rows, dtype=np.intp)
+        inputs = self.encoder.rows(self.snapshot.table, which)
+        log_odds = self.model.log_odds(inputs)
+        digests = tuple(row_digest(row) for row in inputs)
+        ids = tuple(self._id(row, its) for row, its in zip(which, digests, strict=True))
+        chances = np.asarray(expit(log_odds), dtype=np.float64)
+        found = Scores(which, ids, digests, inputs, log_odds, chances)
+        return self.explained(found) if explain else found
+
+    def explained(self, scores: Scores) -> Scores:
+        """The same scores with their parts."""
+        if scores.parts is not None:
+            return scores
+        contributions = self.model.contributions(scores.inputs)
+        signals = by_signal(self.model, contributions)
+        return replace(scores, parts=np.column_stack([signals, contributions[:, -1]]))
+
+    @cached_property
+    def limits(self) -> list[float]:
+        """The probabilities above which an A, a B and a C begin."""
+        return thresholds(self.model)
+
+    def grade_of(self, probability: float) -> str | None:
+        """The letter of a probability; None for NaN."""
+        return None if math.isnan(probability) else letter(self.limits, probability)
+
+    def answers(
+        self, scores: Scores, *, explain: bool = True, when: bool = True
+    ) -> list[dict[str, Any]]:
+        """The scores as they are told: plain values, the curve, the reasons in words."""
+        risks = curve(self.model, scores.inputs) if when else [[]] * len(scores.ids)
+        answers = [
+            self._answer(*told) | ({"curve": risk} if risk else {})
+            for *told, risk in zip(
+                scores.ids, scores.chances.tolist(), scores.log_odds.tolist(), risks, strict=True
+            )
+        ]
+        if explain and scores.parts is not None:
+            for answer, row, parts in zip(answers, scores.rows, scores.parts.tolist(), strict=True):
+                answer["reasons"] = self._reasons(int(row), parts[:-1])
         return answers
 
-    def _answer(self, probability: float) -> dict[str, Any]:
-        card = self.model.card
+    def _id(self, row: np.intp, digest: str) -> str:
+        model, table = self.model, self.snapshot.table
+        day = dt.date.fromisoformat(table.as_of)
+        return score_id(table.ids[row], day, model.name, model.version, model.digest, digest)
+
+    def _answer(self, id_: str, probability: float, log_odds: float) -> dict[str, Any]:
+        card, ends = self.model.card, interval(self.model, log_odds)
         return {
+            "score_id": id_,
             "model": self.model.name,
             "model_version": self.model.version,
             "probability": probability,
-            "grade": grade(self.model, probability),
+            **({"interval": {"low": ends[0], "high": ends[1]}} if ends else {}),
+            "grade": letter(self.limits, probability),
             "rank": rank(self.peers, probability),
             "lead_days": card["lead_days"],
             "horizon_days": card["horizon_days"],
@@ -71,7 +142,7 @@ class Scorer:
 
 
 def bind(model: Model, snapshot: Snapshot) -> Scorer:
-    """Make a model ready for a snapshot: check the contract and rank all its accounts.
+    """Make a model ready for a snapshot: check the contract and score all its accounts.
 
     Raises InputError when the snapshot was made for other features or lacks a signal's wording.
     """
@@ -81,14 +152,16 @@ def bind(model: Model, snapshot: Snapshot) -> Scorer:
             do="Run `goldpan score` again, with the settings that trained the model.",
         )
     encode = encoder(model, snapshot.table)
-    applicable = [r for r in range(len(snapshot.table.ids)) if not _why_not(model, snapshot, r)]
-    blocks = [
-        model.predict(encode.rows(snapshot.table, np.asarray(block, dtype=np.intp)))
-        for block in in_blocks(applicable, BLOCK)
-    ]
-    peers = np.sort(np.concatenate(blocks)) if blocks else np.empty(0)
-    peers.setflags(write=False)
-    return Scorer(model, snapshot, encode, peers)
+    everyone = range(len(snapshot.table.ids))
+    applicable = np.array([r for r in everyone if not _why_not(model, snapshot, r)], dtype=np.intp)
+    chances = np.full(len(everyone), np.nan)
+    for start in range(0, len(applicable), BLOCK):
+        block = applicable[start : start + BLOCK]
+        chances[block] = model.predict(encode.rows(snapshot.table, block))
+    peers = np.sort(chances[applicable])
+    for values in (chances, peers):
+        values.setflags(write=False)
+    return Scorer(model, snapshot, encode, chances, peers)
 
 
 def in_blocks(rows: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -15,6 +15,7 @@ from features.settings import Outcome as Timing
 from features.settings import Settings
 from training.dataset import Dataset
 from training.evaluate import Figure
+from training.fitting.band import band
 from training.fitting.calibrate import contributions
 from training.fitting.fit import Fitted
 from training.judging.assess import Assessment
@@ -35,6 +36,7 @@ def card(
     catalogue: Catalogue,
 ) -> dict[str, Any]:
     """Everything a reader of the model must know; `version` is added when it is registered."""
+    margin, test = assessment.margins["model"], data.take(split.test)
     return {
         "name": outcome.name,
         "outcome": outcome.name,
@@ -55,7 +57,8 @@ def card(
         **_data(data, split),
         **_figures(assessment),
         **_fitting(split, fitted, data),
-        "reference_quantiles": quantiles(expit(assessment.margins["model"])),
+        "interval": band(margin, test, settings.training.bootstrap, settings.training.seed),
+        "reference_quantiles": quantiles(expit(margin)),
     }
 
 

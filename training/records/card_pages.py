@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from training.judging.gate import Verdict
+from training.records import card_choices
 
 TEMPLATES = Path(__file__).parent / "templates"
 HAPPENS = {"pql": "starts to pay", "upgrade": "moves to a higher plan or adds seats",
@@ -44,8 +45,11 @@ def page(card: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
         "title": f"{card['title'].capitalize()} in {card['horizon_days']} days",
         "what": what(card),
         "plain": plain(card),
+        "happens": _happens(card),
         "baselines": table({"model": card["metrics"], **card["baselines"]}),
         "over_time": over_time(card),
+        "when": card_choices.when(card),
+        "decisions": card_choices.decisions(card),
         "slices": [(name, in_text(f, "{:.3f}")) for name, f in card["slices"].items()],
         "not_for": not_for(card),
         "data": data(card),

@@ -27,8 +27,7 @@ class Merges(Fault):
     name = "merges"
     meaning = (
         "3 % of the accounts have a second account, under which everybody but the first user is "
-        "kept until the two are merged: the merges are in raw/identities.parquet, which wants a "
-        'source of the table "identities"'
+        "kept until the two are merged, as raw/identities.parquet tells"
     )
 
     def __post_init__(self) -> None:
@@ -59,21 +58,23 @@ class Merges(Fault):
         return kept
 
     def table(self, name: str, rows: pa.Table) -> pa.Table:
-        """Give the second accounts a row, and their users to them."""
+        """Give the second accounts a row, and their users to them; tell of the merges."""
         if name == "users":
             return self._kept_apart(rows, "known_at")
+        if name == "identities":
+            return pa.concat_tables([rows, self._found_out()])
         if name != "accounts":
             return rows
         double = rows.filter(pc.is_in(rows["account_id"], value_set=self.accounts))
         place = pc.index_in(double["account_id"], value_set=self.accounts)
         return pa.concat_tables([rows, replaced(double, "account_id", self.doubles.take(place))])
 
-    def beside(self) -> dict[str, pa.Table]:
+    def _found_out(self) -> pa.Table:
         """The merges, each known on the day it is found out."""
         found = as_times(self.merged)
         kind = pa.array(["merge"] * len(self.accounts))
         columns = [kind, self.doubles, self.accounts, found, found]
-        return {"identities": pa.table(columns, schema=schema_of("identities"))}
+        return pa.table(columns, schema=schema_of("identities"))
 
 
 class Backfill(Fault):

@@ -51,10 +51,6 @@ class Fault:
         """What becomes of another table (all of its rows)."""
         return rows
 
-    def beside(self) -> dict[str, pa.Table]:
-        """Tables that nobody would write without this fault, asked for last."""
-        return {}
-
     def count(self, what: str, many: int) -> None:
         """Add to a figure of `did`."""
         self.did[what] = self.did.get(what, 0) + int(many)

@@ -1,7 +1,7 @@
 """`POST /v1/scores`: accounts by id → scores with reasons."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,6 +13,7 @@ from serving.api.backing import Backing
 from serving.api.bodies import ScoresAnswer, ScoresRequest, read_request
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.reading import body_of
+from serving.api.recording import Recorder
 from serving.scoring.accounts import Snapshot
 from serving.scoring.scorer import Scorer, in_blocks
 from serving.state import State
@@ -40,13 +41,17 @@ def routes(backing: Backing) -> APIRouter:
     )
     async def score_accounts(request: Request) -> Response:
         asked = read_request(await body_of(request))
-        return answered(request, await answer(backing.state(), asked, request_id(request)))
+        return answered(request, await answer(backing, asked, request_id(request)))
 
     return router
 
 
-async def answer(state: State, asked: ScoresRequest, request: str) -> dict[str, Any]:
-    """The body of a `ScoresAnswer`; ProblemError when nothing that was asked can be answered."""
+async def answer(backing: Backing, asked: ScoresRequest, request: str) -> dict[str, Any]:
+    """The body of a `ScoresAnswer`; ProblemError when nothing that was asked can be answered.
+
+    Every score in it stands in the ledger before it is returned.
+    """
+    state, recorder = backing.state(), Recorder.of(backing.ledger)
     if state.snapshot is None or not state.scorers:
         raise ProblemError("not-ready", "; ".join(state.failed.values()))
     scorers = _chosen(state, asked.models)
@@ -56,8 +61,10 @@ async def answer(state: State, asked: ScoresRequest, request: str) -> dict[str, 
     if asked.models:
         _refuse_inapplicable(scorers, [row_of[account] for account in known])
     results: list[dict[str, Any]] = []
+    said = "reasons" in asked.model_fields_set
+    explain = asked.reasons if said else len(asked.accounts) == 1
     for block in in_blocks(known, ACCOUNTS_AT_ONCE):
-        results += _results(scorers, block, state.snapshot, explain=asked.reasons)
+        results += await results_of(scorers, block, state.snapshot, recorder, explain=explain)
         await asyncio.sleep(0)
     return {
         "request_id": request,
@@ -68,9 +75,15 @@ async def answer(state: State, asked: ScoresRequest, request: str) -> dict[str, 
     }
 
 
-def _results(
-    scorers: Mapping[str, Scorer], accounts: Any, snapshot: Snapshot, *, explain: bool
+async def results_of(
+    scorers: Mapping[str, Scorer],
+    accounts: Sequence[str],
+    snapshot: Snapshot,
+    recorder: Recorder,
+    *,
+    explain: bool,
 ) -> list[dict[str, Any]]:
+    """What some models say of some accounts, as the bodies `Result`; kept before it is told."""
     rows = [snapshot.table.row_of[account] for account in accounts]
     results: list[dict[str, Any]] = [
         {"account_id": account, "scores": [], "not_applicable": []} for account in accounts
@@ -78,9 +91,11 @@ def _results(
     for name, scorer in scorers.items():
         reasons = [scorer.why_not(row) for row in rows]
         applies = [i for i, reason in enumerate(reasons) if reason is None]
-        scores = scorer.answers([rows[i] for i in applies], explain=explain) if applies else []
-        for i, score in zip(applies, scores, strict=True):
-            results[i]["scores"].append(score)
+        if applies:
+            scores = scorer.scores([rows[i] for i in applies], explain=explain)
+            await recorder.keep(scorer, scores)
+            for i, score in zip(applies, scorer.answers(scores, explain=explain), strict=True):
+                results[i]["scores"].append(score)
         for result, reason in zip(results, reasons, strict=True):
             if reason is not None:
                 result["not_applicable"].append({"model": name, "reason": reason})

@@ -1,0 +1,112 @@
+"""From the tables of a session to the arrays of the kernel: rollup rows, facts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from ibis import _
+
+from features.algebra import EventCount, Expression
+from features.compute.session import Known, Session
+from features.facts.account import facts as all_facts
+from features.kernel.known import Facts
+from features.kernel.leaves import OVER_KEYS, USER_COUNTS, Held, is_far
+from features.kernel.rows import Ints, Rollup, nothing, points, ranks, rollup
+from features.points import POINT
+
+DATED = ["account_id", "day", "visible_from"]
+
+
+def facts(session: Session, known: Known = all_facts) -> Facts:
+    """The facts of the points looked at."""
+    table = session.repeat(f"{known.__name__}", lambda: session.profile(known).order_by(POINT))
+    return Facts(session.engine.to_arrow(table))
+
+
+def arrays(session: Session, chunk: pd.DataFrame, found: Sequence[Expression]) -> Held:
+    """The rollup rows that some leaves read, of the points looked at (`chunk`)."""
+    numbers = chunk["number"].to_numpy(dtype=np.int64)
+    dated = points(numbers, chunk["as_of_day"].to_numpy(dtype=np.int64))
+    read = _Reader(session, int(numbers[0]), len(dated.first) - 1)
+    near = sorted({e.measure for e in found if hasattr(e, "measure") and not is_far(e)})
+    far = sorted({e.measure for e in found if is_far(e)})  # type: ignore[attr-defined]
+    by_event = [e for e in found if type(e) in OVER_KEYS and _key(e) not in USER_COUNTS]
+    by_user = any(_key(e) in USER_COUNTS for e in found)
+    covered = {n for e in by_event for n in _events(e, session)}
+    number_of = {event: i for i, event in enumerate(sorted(covered))}
+    return Held(
+        points=dated,
+        daily=read.daily(session.ring["account_day"], near),
+        ever=read.ever(far),
+        users=read.users() if by_user else nothing(("n", "core"), read.accounts),
+        events=read.events(number_of) if number_of else nothing(("n",), read.accounts),
+        events_of=session.events_of,
+        number_of=number_of,
+    )
+
+
+def _key(e: Expression) -> str:
+    return getattr(e, "key", "")
+
+
+def _events(e: Expression, session: Session) -> Sequence[str]:
+    return (e.event,) if isinstance(e, EventCount) else session.events_of[_key(e)]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads rollups of the accounts that a session looks at."""
+
+    session: Session
+    lowest: int
+    accounts: int
+
+    def daily(self, table: ibis.Table, names: Sequence[str]) -> Rollup:
+        """The account's measures by day."""
+        rows = self._read("daily", self.session.numbered(table), names)
+        return self._alike(rows, names)
+
+    def ever(self, names: Sequence[str]) -> Rollup:
+        """Some measures from the first day on, where they are not 0."""
+        if not names:
+            return nothing((), self.accounts)
+        table = self.session.ever["account_day"]
+        some = table.filter(ibis.or_(*(table[name] != 0 for name in names)))
+        return self._alike(self._read("ever", self.session.numbered(some), names), names)
+
+    def users(self) -> Rollup:
+        """Uses and completed core use cases by user; the keys are in the order of the ids."""
+        table = self.session.ring["user_day"]
+        mine = self.session.numbered(table.filter(_.user_id != ""))
+        rows = self._read("users", mine, ("n", "core"), "user_id")
+        keyed = rows.append_column("key", ranks(rows["user_id"]))
+        return rollup(keyed, ("n", "core"), self.lowest, self.accounts)
+
+    def events(self, number_of: dict[str, int]) -> Rollup:
+        """How often by event; the keys are its numbers."""
+        texts, places = pa.array(number_of, pa.string()), pa.array(number_of.values(), pa.int64())
+        numbers = ibis.memtable(pa.table({"event": texts, "key": places}))
+        mine = self.session.numbered(self.session.ring["account_event_day"])
+        rows = self._read("events", mine.join(numbers, "event"), ("n",), "key")
+        return rollup(rows, ("n",), self.lowest, self.accounts)
+
+    def _alike(self, rows: pa.Table, names: Sequence[str]) -> Rollup:
+        """Rows that all have the same key."""
+        keyed = rows.append_column("key", pa.array(np.zeros(len(rows), dtype=np.int64)))
+        return rollup(keyed, names, self.lowest, self.accounts)
+
+    def _read(self, what: str, table: ibis.Table, names: Sequence[str], *more: str) -> pa.Table:
+        columns = [*DATED, *more, *names]
+        key = f"{what} {columns}"
+        return self.session.engine.to_arrow(
+            self.session.repeat(key, lambda: table.select(*columns))
+        )
+
+
+def group_numbers(texts: Sequence[pa.ChunkedArray]) -> Ints:
+    """For each text, put one after another, a number that equal ones have in common."""
+    whole = pa.chunked_array([chunk for text in texts for chunk in text.chunks], pa.string())
+    return whole.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)

@@ -1,0 +1,174 @@
+"""Windows by key (the user, the event) and what they reduce to, compiled.
+
+For each account: how often each key occurs in each window at each observation, then one number per
+leaf over all keys that count.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from features.algebra import RING_DAYS
+from features.kernel.rows import Floats, Ints, Points, Rows
+from features.kernel.windows import Spans, between, from_reach
+
+DISTINCT, ONLY_IN, TOP_SHARE, ENTROPY, OF_BUSIEST, SINCE_BUSIEST, COUNT = range(7)
+
+
+class Reductions(NamedTuple):
+    """Leaves over keys: `what[e]` is done with window `one[e]`, and compared with `other[e]`.
+
+    It is done over the keys marked in row `covered[e]` of `members` (keys across); over all of
+    them where that has no columns. `least[e]`: how often a key must occur to be counted.
+    """
+
+    what: Ints
+    one: Ints
+    other: Ints
+    covered: Ints
+    least: Floats
+    members: Floats
+
+
+@njit(cache=True, nogil=True)
+def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Floats:
+    """Leaves by points."""
+    out = np.zeros((len(leaves.what), len(points.as_of)))
+    for account in range(len(points.first) - 1):
+        first, last = points.first[account], points.first[account + 1]
+        runs, end = rows.first[account], rows.first[account + 1]
+        days = points.as_of[first:last]
+        counts = np.zeros((len(days), len(spans.column), end - runs))
+        seen = np.full((len(days), rows.values.shape[1], end - runs), -1)
+        for i in range(end - runs):
+            _count(rows, runs + i, days, spans, counts[:, :, i], seen[:, :, i])
+        for e in range(len(leaves.what)):
+            mine = _counting(leaves.members, leaves.covered[e], rows.key[runs:end])
+            one, other = leaves.one[e], leaves.other[e]
+            for p in range(len(days)):
+                last_days = seen[p, spans.column[other]]
+                out[e, first + p] = _leaf(
+                    leaves.what[e], counts[p, one], counts[p, other], mine, leaves.least[e],
+                    last_days, days[p],
+                )  # fmt: skip
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _counting(members: Floats, group: int, keys: Ints) -> Floats:
+    """1 for each of an account's keys that a leaf is about, 0 for the others."""
+    mine = np.ones(len(keys))
+    if members.shape[1]:
+        for i in range(len(keys)):
+            mine[i] = members[group, keys[i]]
+    return mine
+
+
+@njit(cache=True, nogil=True)
+def _count(rows: Rows, run: int, days: Ints, spans: Spans, counts: Floats, seen: Ints) -> None:
+    """One key's windows at each point, and the last day in the ring with any of each measure."""
+    begin, end = rows.row[run], rows.row[run + 1]
+    measures = rows.values.shape[1]
+    held, today = np.zeros((measures, spans.segment_of[-1] + 1)), np.zeros(measures)
+    for p in range(len(days)):
+        latest = days[p] - 1
+        begin = from_reach(rows, begin, end, latest - len(spans.segment_of))
+        if begin == end or rows.day[begin] > latest:
+            continue
+        held[:] = 0.0
+        _hold(rows, begin, end, days[p], spans.segment_of, held, today, seen[p])
+        for w in range(len(spans.column)):
+            counts[p, w] = between(held[spans.column[w]], spans.low[w], spans.high[w])
+
+
+@njit(cache=True, nogil=True)
+def _hold(
+    rows: Rows, row: int, end: int, as_of: int,
+    segment_of: Ints, held: Floats, today: Floats, seen: Ints,
+) -> None:  # fmt: skip
+    """Sum the rows seen by then into the segments of their ages, day by day."""
+    latest = as_of - 1
+    while row < end and rows.day[row] <= latest:
+        day = rows.day[row]
+        today[:] = 0.0
+        while row < end and rows.day[row] == day:
+            if rows.visible[row] <= as_of:
+                for c in range(len(today)):
+                    today[c] += rows.values[row, c]
+            row += 1
+        for c in range(len(today)):
+            held[c, segment_of[latest - day]] += today[c]
+            if today[c] > 0 and latest - day < RING_DAYS:
+                seen[c] = day
+
+
+@njit(cache=True, nogil=True)
+def _leaf(
+    what: int, x: Floats, y: Floats, mine: Floats, least: float, seen: Ints, as_of: int
+) -> float:
+    """One number over the keys that count; NaN where nothing was seen and 0 would say else."""
+    if what == COUNT:
+        return _sum(x, mine)
+    if what == DISTINCT:
+        return _distinct(x, mine, least)
+    if what == ONLY_IN:
+        return _only_in(x, y, mine)
+    if what in (TOP_SHARE, ENTROPY):
+        return _spread(what, x, mine)
+    busiest = _busiest(y, mine)
+    if busiest < 0:
+        return np.nan
+    if what == OF_BUSIEST:
+        return max(x[busiest], 0.0)
+    return float(as_of - seen[busiest]) if seen[busiest] >= 0 else np.nan
+
+
+@njit(cache=True, nogil=True)
+def _sum(x: Floats, mine: Floats) -> float:
+    total = 0.0
+    for i in range(len(x)):
+        if mine[i] > 0 and x[i] > 0:
+            total += x[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _distinct(x: Floats, mine: Floats, least: float) -> float:
+    total = 0.0
+    for i in range(len(x)):
+        total += mine[i] > 0 and x[i] > 0 and x[i] >= least
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _only_in(x: Floats, y: Floats, mine: Floats) -> float:
+    total = 0.0
+    for i in range(len(x)):
+        total += mine[i] > 0 and x[i] > 0 and y[i] <= 0
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _spread(what: int, x: Floats, mine: Floats) -> float:
+    """The share of the busiest key; or the entropy, ln S - (sum of x ln x) / S."""
+    total, most, weighed = _sum(x, mine), 0.0, 0.0
+    if total <= 0:
+        return 0.0 if what == ENTROPY else np.nan
+    for i in range(len(x)):
+        if mine[i] > 0 and x[i] > 0:
+            most = max(most, x[i])
+            weighed += x[i] * np.log(x[i]) if what == ENTROPY else 0.0
+    if what == TOP_SHARE:
+        return most / total
+    return max(np.log(total) - weighed / total, 0.0)  # rounding can leave -1e-17
+
+
+@njit(cache=True, nogil=True)
+def _busiest(x: Floats, mine: Floats) -> int:
+    """The first of the keys that occur most; -1 where none does."""
+    busiest, most = -1, 0.0
+    for i in range(len(x)):
+        if mine[i] > 0 and x[i] > most:
+            busiest, most = i, x[i]
+    return busiest

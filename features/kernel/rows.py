@@ -1,0 +1,116 @@
+"""Rollups as arrays: each account's rows side by side, each key's days in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Points(NamedTuple):
+    """Observations, account after account: those of account `i` are `first[i]:first[i + 1]`."""
+
+    first: Ints
+    as_of: Ints
+
+
+class Rows(NamedTuple):
+    """Rows of a rollup in order: by account, by key, by day, by when they became visible.
+
+    Run `r` is `row[r]:row[r + 1]`, the rows of one key (`key[r]`) of one account; the runs of
+    account `i` are `first[i]:first[i + 1]`. `values` has a column a measure.
+    """
+
+    first: Ints
+    key: Ints
+    row: Ints
+    day: Ints
+    visible: Ints
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """The rows of one rollup, and the names of their measures."""
+
+    rows: Rows
+    names: tuple[str, ...]
+
+    def column(self, name: str) -> int:
+        """The column of a measure."""
+        return self.names.index(name)
+
+
+def points(numbers: Ints, as_of: Ints) -> Points:
+    """Points from the number of each one's account, and its day; sorted by both."""
+    lowest = int(numbers[0])
+    return Points(_first(numbers, lowest, int(numbers[-1]) - lowest + 1), as_of)
+
+
+def rollup(table: pa.Table, names: Sequence[str], lowest: int, accounts: int) -> Rollup:
+    """A rollup's rows in order, from rows in any.
+
+    `table`: account_id and key (numbers), day, visible_from and the measures of `names`; `lowest`,
+    `accounts`: the first account's number and how many there are.
+    """
+    given = [_whole(table, c) for c in ("account_id", "key", "day", "visible_from")]
+    order = _order(given)
+    account, key, day, visible = (part[order] for part in given)
+    begins = np.flatnonzero(_changes(account) | _changes(key))
+    values = np.empty((len(order), len(names)))
+    for i, name in enumerate(names):
+        values[:, i] = table[name].to_numpy()[order]
+    first = _first(account[begins], lowest, accounts)
+    row = np.append(begins, len(order)).astype(np.int64)
+    return Rollup(Rows(first, key[begins], row, day, visible, values), tuple(names))
+
+
+def nothing(names: Sequence[str], accounts: int) -> Rollup:
+    """A rollup without rows."""
+    empty = np.empty(0, dtype=np.int64)
+    first, row = np.zeros(accounts + 1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    values = np.empty((0, len(names)))
+    return Rollup(Rows(first, empty, row, empty, empty, values), tuple(names))
+
+
+def ranks(texts: pa.ChunkedArray) -> pa.Array:
+    """For each text its place among the different ones, in their order.
+
+    >>> ranks(pa.chunked_array([["b", "a", "b"]])).to_pylist()
+    [1, 0, 1]
+    """
+    coded = texts.combine_chunks().dictionary_encode()
+    place = pc.sort_indices(coded.dictionary).to_numpy()
+    ranked = np.empty(len(place), dtype=np.int64)
+    ranked[place] = np.arange(len(place))
+    return pa.array(ranked).take(coded.indices)
+
+
+def _order(parts: Sequence[Ints]) -> Ints:
+    """The order of rows by all parts, from one number each where they fit into one."""
+    packed, bits = np.zeros(len(parts[0]), dtype=np.int64), 0
+    for part in parts:
+        low = int(part.min()) if len(part) else 0
+        width = int(part.max() - low).bit_length() if len(part) else 0
+        packed, bits = (packed << width) | (part - low), bits + width
+    order = np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(tuple(parts)[::-1])
+    return np.asarray(order, dtype=np.int64)
+
+
+def _changes(values: Ints) -> NDArray[np.bool_]:
+    """Where a value differs from the one before; the first does."""
+    return np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]])
+
+
+def _first(numbers: Ints, lowest: int, count: int) -> Ints:
+    return np.searchsorted(numbers, np.arange(lowest, lowest + count + 1)).astype(np.int64)
+
+
+def _whole(table: pa.Table, name: str) -> Ints:
+    return table[name].to_numpy().astype(np.int64)

@@ -1,0 +1,56 @@
+"""The bodies of reviews: what people say of a score."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serving.api.bodies.base import Answer, Body, Name, absent
+
+PRINTABLE = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]*$"
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Verdict = Literal["agree", "disagree"]
+Outcome = Literal["happened", "did_not_happen", "open"]
+
+
+class ReviewRequest(Body):
+    """A verdict on a score: by `score_id`, or on the account's newest by this model.
+
+    `outcome` is what the model foretells: whether it happened by now.
+    """
+
+    model: Name
+    verdict: Verdict
+    action: str = absent("what was done about it", max_length=500, pattern=PRINTABLE)
+    outcome: Outcome = absent()
+    note: str = absent("name no persons", max_length=2000, pattern=PRINTABLE)
+    score_id: Id = absent()
+
+
+class ReviewBody(Body):
+    """A review as it is kept; `key_id`: whose key it came by."""
+
+    review_id: str
+    account_id: str
+    model: str
+    model_version: str = absent()
+    score_id: str = absent("absent where the ledger had no score")
+    verdict: Verdict
+    action: str = absent()
+    outcome: Outcome = absent()
+    note: str = absent()
+    key_id: str
+    made_at: str
+
+
+class ReviewAnswer(Answer):
+    """The review that was kept."""
+
+    review: ReviewBody
+
+
+class ReviewsAnswer(Answer):
+    """An account's reviews, newest first."""
+
+    account_id: str
+    reviews: list[ReviewBody]
+    next: str = absent("the cursor of the next page; absent on the last")

@@ -1,0 +1,97 @@
+"""The bodies of `POST /v1/scores`, and the score that other answers hold as well."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from serving.api.bodies.base import AccountId, Answer, Body, Interval, Name, absent
+
+MOST_ACCOUNTS = 1000
+
+
+class ScoresRequest(Body):
+    """Which accounts to score, by which models (default: all that apply)."""
+
+    accounts: list[AccountId] = Field(min_length=1, max_length=MOST_ACCOUNTS)
+    models: list[Name] = Field(default=[], max_length=20, description="none: all that apply")
+    reasons: bool = absent(
+        "the top five reasons with each score; left out: for one account, not for many"
+    )
+
+
+class Rank(Body):
+    """The place among the accounts to which the model applies; 1 is the highest probability."""
+
+    position: int
+    of: int
+
+
+class ReasonBody(Body):
+    """One reason; `contribution` is in log-odds, `share` is its part of all contributions' size."""
+
+    signal: str
+    label: str
+    text: str
+    direction: Literal["raises", "lowers"]
+    contribution: float
+    share: float
+    kind: Literal["act", "context", "fixed"]
+
+
+class Risk(Body):
+    """The probability that the outcome has come within so many days of `as_of`, lead included."""
+
+    days: int
+    risk: float
+
+
+class Score(Body):
+    """One model's answer: the calibrated probability that the outcome happens in the window.
+
+    The window is (as_of + lead_days, as_of + lead_days + horizon_days]. `score_id` names the score
+    in the ledger, by which it can be looked up, reviewed and recomputed.
+    """
+
+    score_id: str
+    model: str
+    model_version: str
+    probability: float
+    interval: Interval = absent("absent from models that were trained without")
+    grade: Literal["A", "B", "C", "D"]
+    rank: Rank
+    lead_days: int
+    horizon_days: int
+    curve: list[Risk] = Field(default=[], description="absent where the model does not tell when")
+    reasons: list[ReasonBody] = Field(default=[], description="absent when not asked for")
+
+
+class NotApplicable(Body):
+    """A model that says nothing about the account, and why."""
+
+    model: str
+    reason: str
+
+
+class Result(Body):
+    """All that was asked about one account."""
+
+    account_id: str
+    scores: list[Score]
+    not_applicable: list[NotApplicable]
+
+
+class AccountError(Body):
+    """An account that could not be scored."""
+
+    account_id: str
+    type: Literal["unknown_account"]
+    detail: str
+
+
+class ScoresAnswer(Answer):
+    """Results in the order of the request; accounts that we do not know stand in `errors`."""
+
+    as_of: str
+    simulated: bool
+    results: list[Result]
+    errors: list[AccountError]

@@ -1,0 +1,110 @@
+"""What people said of a score: right or wrong, what they did, what came of it."""
+
+import datetime as dt
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from serving.ledger.database import METADATA
+from serving.ledger.scores import SCORES, utc
+
+REVIEWS = sa.Table(
+    "reviews",
+    METADATA,
+    sa.Column("review_id", sa.String(32), primary_key=True),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(64)),
+    sa.Column("score_id", sa.String(32)),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("action", sa.String(500)),
+    sa.Column("outcome", sa.String(16)),
+    sa.Column("note", sa.Text),
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("reviews_of_account", "account_id", "made_at"),
+    sa.Index("reviews_of_model", "model", "model_version"),
+)
+VERDICTS = ("agree", "disagree")
+OUTCOMES = ("happened", "did_not_happen", "open")
+EXPORTED = ("review_id", "account_id", "model", "model_version", "score_id", "as_of",
+            "probability", "verdict", "action", "outcome", "note", "key_id", "made_at")  # fmt: skip
+AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Review:
+    """One verdict; `key_id`: whose key it came by; `score_id`: the score that it speaks of."""
+
+    review_id: str
+    account_id: str
+    model: str
+    model_version: str | None
+    score_id: str | None
+    verdict: str
+    action: str | None
+    outcome: str | None
+    note: str | None
+    key_id: str
+    made_at: dt.datetime
+
+
+def add(ledger: Engine, **said: Any) -> Review:
+    """Keep a review; `said`: all of a `Review` but its id and its time."""
+    review = Review(review_id=secrets.token_hex(16), made_at=dt.datetime.now(dt.UTC), **said)
+    with ledger.begin() as connection:
+        connection.execute(REVIEWS.insert(), asdict(review))
+    return review
+
+
+def listed(
+    ledger: Engine, account_id: str, limit: int, after: tuple[dt.datetime, str] | None = None
+) -> list[Review]:
+    """An account's reviews, newest first; `after`: only those behind (made_at, review_id)."""
+    where = [REVIEWS.c.account_id == account_id]
+    if after:
+        behind = sa.tuple_(*(sa.bindparam(None, value) for value in after))
+        where.append(sa.tuple_(*_AGE) < behind)
+    query = REVIEWS.select().where(*where).order_by(*(c.desc() for c in _AGE)).limit(limit)
+    with ledger.connect() as connection:
+        return [_review(row) for row in connection.execute(query)]
+
+
+def counts(ledger: Engine, model: str) -> dict[str | None, Counter[str]]:
+    """Model version → how many agree and disagree."""
+    query = (
+        sa.select(REVIEWS.c.model_version, REVIEWS.c.verdict, sa.func.count())
+        .where(REVIEWS.c.model == model)
+        .group_by(REVIEWS.c.model_version, REVIEWS.c.verdict)
+    )
+    found: dict[str | None, Counter[str]] = {}
+    with ledger.connect() as connection:
+        for version, verdict, number in connection.execute(query):
+            found.setdefault(version, Counter())[verdict] = number
+    return found
+
+
+def exported(ledger: Engine) -> Iterator[dict[str, Any]]:
+    """Every review with the score that it speaks of, the oldest first; keys: `EXPORTED`."""
+    scored = REVIEWS.outerjoin(SCORES, SCORES.c.score_id == REVIEWS.c.score_id)
+    query = (
+        sa.select(REVIEWS, SCORES.c.as_of, SCORES.c.probability)
+        .select_from(scored)
+        .order_by(REVIEWS.c.made_at, REVIEWS.c.review_id)
+    )
+    with ledger.connect() as connection:
+        for row in connection.execution_options(yield_per=AT_ONCE).execute(query):
+            told = {**row._mapping, "made_at": utc(row.made_at).isoformat(timespec="seconds")}
+            yield {name: told[name] for name in EXPORTED}
+
+
+_AGE = (REVIEWS.c.made_at, REVIEWS.c.review_id)
+
+
+def _review(row: sa.Row[Any]) -> Review:
+    return Review(**{**row._mapping, "made_at": utc(row.made_at)})
