@@ -13,7 +13,7 @@ from typing import Any
 with warnings.catch_warnings():
     # BentoML 1.4 itself uses what pathspec and pydantic have deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from bentoml import on_shutdown, on_startup
+    from bentoml import on_deployment, on_shutdown, on_startup
     from bentoml import service as bentoml_service
 
 from serving.lean import without
@@ -22,6 +22,12 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 WORKERS = int(os.environ.get("GOLDPAN_WORKERS", "1"))
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Spans would be made and thrown away: half of the framework's time.
+    "OTEL_SDK_DISABLED": "true",
+}
 
 
 class Surface:
@@ -48,6 +54,10 @@ class Surface:
 @bentoml_service(
     name="goldpan",
     workers=WORKERS,
+    envs=[
+        {"name": "GOLDPAN_WORKSPACE"},
+        *({"name": name, "value": value} for name, value in SETTINGS.items()),
+    ],
     traffic={"timeout": 60},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
@@ -73,6 +83,16 @@ class Scoring:
             ledger = connected(url_of(workspace))
         backing = Backing(lambda: self.keeper.state, ledger, workspace)
         Surface.application = create_app(backing)
+
+    @on_deployment
+    @staticmethod
+    def prepare() -> None:
+        """Bring the ledger to the present tables, once before any worker starts."""
+        if "GOLDPAN_PREPARED" not in os.environ:  # `goldpan serve` has done it
+            from features.workspace import Workspace
+            from serving.ledger.database import opened
+
+            opened(Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))).dispose()
 
     @on_startup
     def watch(self) -> None:
