@@ -111,10 +111,7 @@ def environment(workspace: Workspace, workers: int) -> dict[str, str]:
         "PROMETHEUS_MULTIPROC_DIR": str((tmp / "prometheus").resolve()),
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_QUIET": "True",
-        # Spans would be made and thrown away: half of the framework's time.
-        "OTEL_SDK_DISABLED": "true",
-        "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOLDPAN_PREPARED": "1",
     }
 
 
