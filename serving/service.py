@@ -16,6 +16,7 @@ with warnings.catch_warnings():
     from bentoml import on_shutdown, on_startup
     from bentoml import service as bentoml_service
 
+from serving.api import protocol
 from serving.lean import without
 
 Scope = MutableMapping[str, Any]
@@ -59,17 +60,21 @@ class Scoring:
             import lightgbm  # noqa: F401 - so that it is not first imported outside this block
 
             from features.workspace import Workspace
+            from serving.api import logs
             from serving.api.app import create_app
             from serving.api.backing import Backing
             from serving.ledger.database import connected, url_of
             from serving.models.swap import Keeper
 
-            workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
-            self.keeper = Keeper(workspace)
-            self.keeper.look()
-            ledger = connected(url_of(workspace))
-        backing = Backing(lambda: self.keeper.state, ledger, workspace)
-        Surface.application = create_app(backing)
+            logs.configure()
+            with logs.told_why():
+                workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
+                self.keeper = Keeper(workspace)
+                self.keeper.look()
+                backing = Backing(
+                    lambda: self.keeper.state, connected(url_of(workspace)), workspace
+                )
+                Surface.application = create_app(backing)
 
     @on_startup
     def watch(self) -> None:
@@ -82,4 +87,5 @@ class Scoring:
         self.keeper.stop()
 
 
+protocol.install()
 Scoring.add_asgi_middleware(Surface)  # type: ignore[attr-defined] # the decorator made it a service
