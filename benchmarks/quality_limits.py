@@ -58,16 +58,20 @@ def _limits(study: Study, true: Floats, learnt: Any, tested: Any, seed: int) -> 
     data, known = study.task.data, ~np.isnan(true)
     test = np.isin(data.as_of, tested) & study.split.test & known
     fit = data.take(study.split.fit)
-    by_part = {part: _rho(_fitted(_some(fit, part), study), data, true, test) for part in PARTS}
+    by_part = {}
+    for part in PARTS:
+        some = _some(fit, part)
+        fitted = _fitted(some, parameters_for(some, study.settings.training))
+        by_part[part] = _rho(fitted, data, true, test)
     same = np.isin(data.as_of, learnt) & study.split.fit & known
     block = data.take(same)
-    taught = replace(block, y=true[same])
+    plain = parameters_for(block, study.settings.training)
     return Limits(
         outcome=study.task.outcome.name,
         seed=seed,
         by_part=by_part,
-        happened=_rho(_fitted(block, study), data, true, test),
-        taught=_rho(_fitted(taught, study, TAUGHT), data, true, test),
+        happened=_rho(_fitted(block, plain), data, true, test),
+        taught=_rho(_fitted(replace(block, y=true[same]), plain | TAUGHT), data, true, test),
     )
 
 
@@ -82,9 +86,8 @@ def _some(block: Dataset, part: float) -> Dataset:
     return block.take(np.isin(block.account, chosen))
 
 
-def _fitted(block: Dataset, study: Study, changed: Mapping[str, Any] | None = None) -> Any:
+def _fitted(block: Dataset, parameters: dict[str, Any]) -> Any:
     """Three boosters as one, their rounds from folds of accounts."""
-    parameters = parameters_for(block, study.settings.training) | dict(changed or {})
     return averaged(block, parameters, folded(block, parameters, grouped(block, FOLDS))[0])
 
 
