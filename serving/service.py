@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from bentoml import on_deployment, on_shutdown, on_startup
     from bentoml import service as bentoml_service
 
-from serving.api import protocol
+from serving.api import logs, protocol
 from serving.lean import without
 
 Scope = MutableMapping[str, Any]
@@ -73,7 +73,6 @@ class Scoring:
             import lightgbm  # noqa: F401 - so that it is not first imported outside this block
 
             from features.workspace import Workspace
-            from serving.api import logs
             from serving.api.app import create_app
             from serving.api.backing import Backing
             from serving.intake.watched import Watched
@@ -111,4 +110,6 @@ class Scoring:
 
 
 protocol.install()
+if "bentoml_cli.serve" in sys.modules:
+    logs.configure()  # the supervisor's own lines are of the same form
 Scoring.add_asgi_middleware(Surface)  # type: ignore[attr-defined] # the decorator made it a service

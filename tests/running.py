@@ -45,7 +45,11 @@ class Running:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that answer."""
-        family = self.process.children(recursive=True)
+        family = [
+            p
+            for p in self.process.children(recursive=True)
+            if p.is_running() and p.status() != psutil.STATUS_ZOMBIE
+        ]
         return [p for p in family if "_bentoml_impl.worker.service" in " ".join(p.cmdline())]
 
     def log(self) -> list[dict[str, Any]]:
