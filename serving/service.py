@@ -5,6 +5,7 @@ all answers come from the one application of `serving/api/app.py`.
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
