@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from running import Running, running
 from test_serving_world import served
 
-from serving.api.access import OPEN, declared, open_to_all, opens, scope_of
+from serving.api.access import OPEN, SIGNED, declared, open_to_all, opens, scope_of
 from serving.api.app import AREAS
 from serving.api.backing import Backing
 from serving.api.problems import MEDIA_TYPE, Problem
@@ -82,6 +82,8 @@ def test_without_a_valid_key_nothing_opens_but_what_is_meant_to(service: Running
                 asked += 1
                 if scope == OPEN:
                     assert answer.status_code == 200, (method, path, kind)
+                elif scope == SIGNED:  # 503: HubSpot is not set up in this service
+                    assert answer.status_code in (401, 503), (method, path, kind)
                 else:
                     refused(answer, 401, "unauthorized")
                     assert answer.headers["www-authenticate"] == 'Bearer realm="goldpan"'
@@ -94,6 +96,8 @@ def test_each_scope_opens_its_own_routes_and_no_others(service: Running) -> None
     with service.client() as client:
         for method, path, needed in every_route():
             for scope, headers in keys.items():
+                if needed == SIGNED:
+                    continue
                 answer = ask(client, method, path, headers)
                 if needed in (OPEN, scope) or scope == "admin":
                     assert answer.status_code not in (401, 403), (method, path, scope)
