@@ -5,7 +5,8 @@ READY := .venv/ready
 # A process for each core, each with one thread: two thread pools on two cores would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: install install-spark demo bento serve test test-long check format docs notebooks lock clean
+.PHONY: install install-spark demo bento serve test test-long check format docs notebooks screenshots \
+	lock clean
 
 demo: install  ## simulate a company, learn from it, score it, serve it
 	$(RUN)/goldpan demo $(ARGS)
@@ -69,6 +70,9 @@ notebooks: install  ## run the notebooks on the workspace of `make demo`, write 
 	$(BIN)/python -c "$$SMALLER" docs/.notebooks/*/*.png
 	rm -rf docs/notebooks
 	mv docs/.notebooks docs/notebooks
+
+screenshots: install  ## picture every page of the console on the workspace of `make demo`
+	GOLDPAN_WORKSPACE=$(abspath $(or $(GOLDPAN_WORKSPACE),workspace)) $(BIN)/python -m docs.screenshots
 
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet

@@ -8,16 +8,19 @@ from typing import Any
 import click
 
 from commands.data import build, ingest, simulate
+from commands.keys import for_the_demo
 from commands.models import promoted, trained
 from commands.options import company, verb
-from commands.scores import scored, serve
+from commands.scores import scored, served
 from commands.terminal import screen
+from commands.users import a_demo_user
 from features.code import digest
 from features.errors import InputError
 from features.read_settings import load_settings
 from features.workspace import Workspace, publish_json
 
 NOTE = "demo.json"
+HOST = "127.0.0.1"
 
 
 @verb
@@ -39,7 +42,8 @@ def demo(
 ) -> None:
     """Do everything once, for a simulated company.
 
-    What a former demo with the same options made is served at once.
+    What a former demo with the same options made is served at once, with a new key in the request
+    that is printed; the former demo's key ends.
     """
     place, settings = Workspace(workspace), load_settings(settings_file)
     common = {"workspace": workspace, "settings_file": settings_file}
@@ -56,7 +60,8 @@ def demo(
     else:
         screen.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
     if not no_serve:
-        ctx.invoke(serve, **common, port=port)
+        a_demo_user(place, port)
+        served(place, settings_file, HOST, port, 1, key=for_the_demo(place))
 
 
 def begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:

@@ -39,15 +39,29 @@ def scored(workspace: Workspace, settings: Settings, as_of: date | None) -> None
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: int) -> None:
-    """Answer `POST /v1/scores`; Ctrl-C stops it.
+    """Answer `/v1`; Ctrl-C stops it.
 
-    Needs neither the settings nor MLflow: all it reads lies in WORKSPACE/bundles and
-    WORKSPACE/scores.
+    Every request needs a key (`goldpan key create`). Needs no MLflow: all it reads lies in
+    WORKSPACE/bundles and WORKSPACE/scores, and the ledger: WORKSPACE/ledger.db, or the database
+    whose URL is in GOLDPAN_LEDGER. With the settings, an event that `/v1/events` takes is seen by
+    its account's next score; without, it is kept and waits for `goldpan ingest`.
     """
+    served(Workspace(workspace), settings_file, host, port, workers, key=None)
+
+
+def served(
+    workspace: Workspace, settings: Path, host: str, port: int, workers: int, *, key: str | None
+) -> None:
+    """Serve until stopped; show a request with the key, or how to make one."""
     from serving.scoring.accounts import an_account
+    from serving.start import LOOPBACK
     from serving.start import serve as run
 
-    place = Workspace(workspace)
-    account = an_account(place)
+    account = an_account(workspace)
+    if host not in LOOPBACK:
+        screen.warned([f"{host} is open to others, and keys travel as they are: put TLS before it"])
     screen.OUT.print("Starting the service …")
-    run(place, host, port, workers, ready=lambda url: screen.how_to_call(url, account))
+    run(
+        workspace, host, port, workers, settings=settings,
+        ready=lambda url: screen.how_to_call(url, account, key),
+    )  # fmt: skip

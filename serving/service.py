@@ -5,6 +5,7 @@ all answers come from the one application of `serving/api/app.py`.
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -16,6 +17,7 @@ with warnings.catch_warnings():
     from bentoml import on_deployment, on_shutdown, on_startup
     from bentoml import service as bentoml_service
 
+from serving.api import logs, protocol
 from serving.lean import without
 
 Scope = MutableMapping[str, Any]
@@ -74,15 +76,18 @@ class Scoring:
             from features.workspace import Workspace
             from serving.api.app import create_app
             from serving.api.backing import Backing
+            from serving.intake.watched import Watched
             from serving.ledger.database import connected, url_of
             from serving.models.swap import Keeper
 
-            workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
-            self.keeper = Keeper(workspace)
-            self.keeper.look()
-            ledger = connected(url_of(workspace))
-        backing = Backing(lambda: self.keeper.state, ledger, workspace)
-        Surface.application = create_app(backing)
+            logs.configure()
+            with logs.told_why():
+                workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
+                self.keeper = Keeper(workspace)
+                self.keeper.look()
+                state = Watched(lambda: self.keeper.state, workspace)
+                backing = Backing(state, connected(url_of(workspace)), workspace)
+                Surface.application = create_app(backing)
 
     @on_deployment
     @staticmethod
@@ -105,4 +110,7 @@ class Scoring:
         self.keeper.stop()
 
 
+protocol.install()
+if "bentoml_cli.serve" in sys.modules:
+    logs.configure()  # the supervisor's own lines are of the same form
 Scoring.add_asgi_middleware(Surface)  # type: ignore[attr-defined] # the decorator made it a service

@@ -20,13 +20,17 @@ import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings i
 
 from features.errors import GoldpanError, InputError, NotReadyError
 from features.workspace import Workspace
+from serving.api.logs import WHY
+from serving.intake.beside import refreshing
 from serving.ledger.database import opened
+from serving.ledger.keys import any_valid
 from serving.models import canary
 from serving.models.integrity import read_verified
 from serving.models.model import promoted
 from serving.scoring.accounts import FILES, SCORE_AGAIN, current_snapshot
 
 HOST, PORT = "127.0.0.1", 3000
+LOOPBACK = ("127.0.0.1", "::1")
 BOOT_SECONDS = 90.0
 STOP_SECONDS = 15.0
 SOURCE = Path(__file__).resolve().parent.parent
@@ -38,12 +42,15 @@ def serve(
     port: int = PORT,
     workers: int = 1,
     *,
+    settings: Path | None = None,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve the promoted models until SIGINT or SIGTERM; `ready` is called with the URL.
 
-    Raises NotReadyError before anything was promoted or scored, InputError for a damaged file, a
-    host that others can reach, or a port that is taken.
+    With the company's `settings`, events that come in make scores fresh; without, they are kept and
+    wait for `goldpan ingest`. Raises NotReadyError before anything was promoted or scored,
+    InputError for a damaged file, a host that others can reach while there is no key, or a port
+    that is taken.
     """
     check(workspace, host, port)
     opened(workspace).dispose()
@@ -52,8 +59,11 @@ def serve(
         _wait_until_ready(child, url, told, _log(workspace))
         if not told:
             ready(url)
-        while not told and child.poll() is None:
-            time.sleep(0.1)
+        beside = environment(workspace, workers)
+        with refreshing(workspace, settings, beside, SOURCE) as look:
+            while not told and child.poll() is None:
+                look()
+                time.sleep(0.1)
     if not told:
         raise NotReadyError(f"a service that ended by itself ({_tail(_log(workspace))})")
 
@@ -63,11 +73,11 @@ def check(workspace: Workspace, host: str, port: int) -> None:
     for name, folder in promoted(workspace).items():
         _check_bundle(workspace, name, folder)
     read_verified(current_snapshot(workspace), FILES, do=SCORE_AGAIN)
-    if host not in ("127.0.0.1", "::1"):
+    if host not in LOOPBACK and not any_valid(opened(workspace)):
         raise InputError(
-            f"host {host}",
-            expected="127.0.0.1 or ::1: the service asks for no key yet",
-            do="Put a proxy that authenticates in front of it.",
+            f"host {host} and no valid key in the ledger",
+            expected=f"{' or '.join(LOOPBACK)}, or a key that somebody else could call with",
+            do="`goldpan key create --name NAME --scope score` makes one.",
         )
     _check_port(host, port)
 
@@ -228,11 +238,13 @@ def _log(workspace: Workspace) -> Path:
 
 
 def _tail(log: Path) -> str:
-    """The last line of the log that says why: of a traceback, the exception."""
+    """What the log says last: why a worker cannot start, where it says so, or its last line."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    ends = [i for i, line in enumerate(lines) if line.startswith("Traceback")]
-    after = lines[ends[-1] + 1 :] if ends else lines
-    told = [line for line in after if line.strip() and not line.startswith(" ")]
-    if not told:
-        return f"{log} is empty"
-    return f"the end of {log}: {told[0] if ends else told[-1]}"
+    told = [why for line in lines if (why := _why(line))] or lines
+    return f"the end of {log}: {told[-1]}" if told else f"{log} is empty"
+
+
+def _why(line: str) -> str:
+    with suppress(ValueError, AttributeError):
+        return str(json.loads(line).get(WHY, ""))
+    return ""

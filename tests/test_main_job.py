@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pyarrow.parquet as pq
@@ -53,12 +55,10 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def served(made: tuple[Path, str], port: int, tmp_path: Path) -> Iterator[str]:
-    """What `goldpan serve` prints once it answers."""
-    log = tmp_path / "serve.log"
-    command = [sys.executable, "-m", "goldpan", "serve"]
-    command += ["--workspace", str(made[0]), "--port", str(port)]
+@contextmanager
+def started(verb: str, *arguments: str, log: Path) -> Iterator[str]:
+    """What a verb that serves prints once it answers; stopped by SIGINT afterwards."""
+    command = [sys.executable, "-m", "goldpan", verb, *arguments]
     with log.open("w") as sink:
         process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=sink)
     deadline = time.monotonic() + 90
@@ -70,6 +70,16 @@ def served(made: tuple[Path, str], port: int, tmp_path: Path) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def pasted(said: str, **environment: str) -> dict[str, Any]:
+    """What the request that was printed answers when it is pasted into a shell."""
+    curl = next(line for line in said.splitlines() if line.startswith("curl"))
+    return dict(
+        json.loads(
+            subprocess.check_output(["/bin/sh", "-c", curl], env={**os.environ, **environment})
+        )
+    )
 
 
 def test_the_demo_says_what_it_did(made: tuple[Path, str]) -> None:
@@ -94,10 +104,15 @@ def test_nothing_is_written_outside_the_workspace(made: tuple[Path, str]) -> Non
     assert not (ROOT / "mlflow.db").exists()
 
 
-def test_the_printed_curl_works_when_pasted(made: tuple[Path, str], served: str) -> None:
+def test_the_printed_curl_works_when_pasted(
+    made: tuple[Path, str], port: int, tmp_path: Path
+) -> None:
     """The service answers the pasted request with the batch's own figures, to the bit."""
-    curl = next(line for line in served.splitlines() if line.startswith("curl"))
-    answer = json.loads(subprocess.check_output(["/bin/sh", "-c", curl]))
+    where = ["--workspace", str(made[0])]
+    key = goldpan("key", "create", *where, "--name", "me", "--scope", "score").split()[-1]
+    with started("serve", *where, "--port", str(port), log=tmp_path / "log") as said:
+        assert pasted(said, GOLDPAN_KEY="")["status"] == 401
+        answer = pasted(said, GOLDPAN_KEY=key)
     assert answer["simulated"] is True
     account = answer["results"][0]
     folder = made[0] / "scores" / (made[0] / "scores" / "current").read_text().strip()
@@ -108,6 +123,20 @@ def test_the_printed_curl_works_when_pasted(made: tuple[Path, str], served: str)
     online = {s["model"]: (s["probability"], s["grade"], s["reasons"]) for s in account["scores"]}
     assert online == batch
     assert all(len(s["reasons"]) == 5 for s in account["scores"])
+
+
+def test_a_demo_prints_its_own_key_and_the_next_one_ends_it(
+    made: tuple[Path, str], port: int, tmp_path: Path
+) -> None:
+    """What is pasted works at once; after the second start only the second key does."""
+    options = ["--workspace", str(made[0]), "--accounts", "1200", "--days", "540"]
+    options += ["--port", str(port)]
+    with started("demo", *options, log=tmp_path / "first") as first:
+        assert pasted(first)["results"]
+    with started("demo", *options, log=tmp_path / "second") as second:
+        assert "The former demo's key" in second
+        assert pasted(second)["results"]
+        assert "which is revoked" in pasted(first)["detail"]
 
 
 def test_insights_are_told_with_their_doubt(made: tuple[Path, str]) -> None:

@@ -16,6 +16,8 @@ from test_serving_world import ROOT, free_port, seal, served
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace, publish_text
+from serving.ledger.database import opened
+from serving.ledger.keys import create, revoke
 from serving.models.canary import tried
 from serving.models.model import promoted
 from serving.models.swap import Keeper
@@ -29,7 +31,8 @@ from serving.service import Scoring
 state = Scoring.inner().keeper.state
 assert state.ready, state.report()
 churn = state.scorers["churn"]
-churn.answers(churn.scores([r for r in range(120) if not churn.why_not(r)][:3]))
+rows = [row for row in range(120) if not churn.why_not(row)]
+assert churn.answers(churn.scores(rows[:3]))[0]["reasons"]
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -106,9 +109,15 @@ def test_a_port_that_is_taken_is_named(copy: Workspace) -> None:
 
 
 def test_a_host_that_others_can_reach_is_refused_while_there_are_no_keys(copy: Workspace) -> None:
-    """The service binds to the loopback only."""
-    with pytest.raises(InputError, match=r"host 0\.0\.0\.0; expected 127\.0\.0\.1"):
-        check(copy, "0.0.0.0", 3000)  # noqa: S104 - it is refused
+    """The service binds to the loopback only, until somebody else could call it."""
+    told = r"host 0\.0\.0\.0 and no valid key in the ledger; expected 127\.0\.0\.1 or ::1, or a key"
+    with pytest.raises(InputError, match=told):
+        check(copy, "0.0.0.0", free_port())  # noqa: S104 - it is refused
+    _, key = create(opened(copy), "a CRM", ["score"])
+    check(copy, "0.0.0.0", free_port())  # noqa: S104 - there is a key
+    revoke(opened(copy), key.id)
+    with pytest.raises(InputError, match=told):
+        check(copy, "0.0.0.0", free_port())  # noqa: S104 - it is refused
 
 
 def test_a_broken_model_leaves_the_others_answering_and_is_told(copy: Workspace) -> None:

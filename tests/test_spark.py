@@ -25,7 +25,7 @@ from features.workspace import Workspace
 from tests.worlds import ENDS, load, sample_settings, together, worlds_of
 
 LACKING = None if find_spec("pyspark") and shutil.which("java") else "PySpark or Java is not here"
-REQUIRED = "spark" in os.environ.get("GOLDPAN_REQUIRE", "").split(",")
+REQUIRED = "spark" in os.environ.get("GOLDPAN_REQUIRE", "").replace(",", " ").split()
 with_spark = pytest.mark.skipif(
     bool(LACKING) and not REQUIRED, reason=f"{LACKING}: run `make install-spark`"
 )

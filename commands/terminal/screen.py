@@ -160,6 +160,9 @@ def _when(card: Mapping[str, Any]) -> None:
     for name, note in notes.items():
         if note:
             OUT.print(f"  [dim]{name}: {escape(note)}[/dim]")
+    for leak in [leak for leak in card.get("leaks", []) if not leak["alarm"]]:
+        said = f"feature '{leak['feature']}' may know the outcome: {leak['evidence']}"
+        OUT.print(f"  [yellow]warning:[/yellow] {escape(said)}")
 
 
 def _cells(figures: Mapping[str, Mapping[str, float | None]]) -> list[str]:
@@ -190,11 +193,14 @@ def at_risk(accounts: Sequence[Any], currency: str) -> None:
     OUT.print("[dim]▲ raises the probability of leaving, ▼ lowers it[/dim]")
 
 
-def how_to_call(url: str, account: str) -> None:
-    """A request that works when it is pasted."""
+def how_to_call(url: str, account: str, key: str | None) -> None:
+    """A request that works when it is pasted: with the key, or with the one in `GOLDPAN_KEY`."""
     OUT.print(f"\n[bold]Serving on {url}[/bold] (Ctrl-C stops it). Try:\n")
+    if key is None:
+        OUT.print("GOLDPAN_KEY=…  # what `goldpan key create --name me --scope score` prints")
     body = f'{{"accounts": ["{account}"]}}'
+    bearer = f'-H "Authorization: Bearer {key or "$GOLDPAN_KEY"}"'
     OUT.print(
-        f"curl -s {url}/v1/scores -H 'Content-Type: application/json' -d '{body}'\n",
+        f"curl -s {url}/v1/scores {bearer} -H 'Content-Type: application/json' -d '{body}'\n",
         soft_wrap=True, markup=False,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """What every answer has in common: the request's id, and that nobody may store it."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,13 @@ def request_id(request: Request) -> str:
     return str(found)
 
 
-def answered(request: Request, body: dict[str, Any], status: int = 200) -> JSONResponse:
-    """A JSON answer with the headers that all of ours have."""
-    headers = {"x-request-id": request_id(request), "cache-control": "no-store"}
-    return JSONResponse(body, status, headers=headers)
+def answered_by(request: Request, models: Mapping[str, str]) -> None:
+    """Note which models answer, name → version, for the log and the figures."""
+    request.state.models = dict(models)
+
+
+def answered(request: Request, body: Mapping[str, Any], status: int = 200) -> JSONResponse:
+    """A JSON answer that names its request, with the headers that all of ours have."""
+    name = request_id(request)
+    headers = {"x-request-id": name, "cache-control": "no-store"}
+    return JSONResponse({"request_id": name, **body}, status, headers=headers)

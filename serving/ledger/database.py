@@ -7,6 +7,7 @@ Every table is declared beside the functions that use it (`keys.py`, `scores.py`
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
@@ -19,6 +20,11 @@ METADATA = MetaData()
 VARIABLE = "GOLDPAN_LEDGER"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 10_000
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {},
+    # A server that is gone must be noticed, not waited for.
+    "postgresql": {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}},
+}
 
 
 def url_of(workspace: Workspace) -> str:
@@ -32,6 +38,8 @@ def opened(workspace: Workspace) -> Engine:
     Raises InputError for a URL that names no database, NotReadyError when it does not answer.
     """
     engine = connected(url_of(workspace))
+    if not os.environ.get(VARIABLE):
+        workspace.root.mkdir(parents=True, exist_ok=True)
     try:
         migrate(engine)
     except SQLAlchemyError as error:
@@ -47,8 +55,8 @@ def connected(url: str) -> Engine:
         found = make_url(url)
         if found.drivername in ("postgres", "postgresql"):
             found = found.set(drivername="postgresql+psycopg")
-        engine = create_engine(found, pool_pre_ping=found.get_backend_name() != "sqlite")
-    except (ArgumentError, ImportError) as error:
+        engine = create_engine(found, **OPTIONS[found.get_backend_name()])
+    except (ArgumentError, ImportError, KeyError, ValueError) as error:
         raise InputError(
             f"{VARIABLE} that names no database ({type(error).__name__})",
             expected="sqlite:///path or postgresql://user:password@host/database",

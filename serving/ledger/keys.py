@@ -18,12 +18,13 @@ from serving.ledger.database import METADATA
 
 SCOPES = ("score", "read", "events", "admin")
 PREFIX = "gp"
+MOST_NAME = 200
 
 KEYS = sa.Table(
     "keys",
     METADATA,
     sa.Column("id", sa.String(16), primary_key=True),
-    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("name", sa.String(MOST_NAME), nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("scopes", sa.String(200), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -57,8 +58,10 @@ def create(
 ) -> tuple[str, Key]:
     """Make a key: the text to hand over, which nobody can show again, and what is kept of it.
 
-    Raises InputError for a scope that there is not.
+    Raises InputError for a scope that there is not, or a name that no list could show.
     """
+    if not 0 < len(name) <= MOST_NAME or not name.isprintable():
+        raise InputError(f"name {name!r}", expected=f"1 to {MOST_NAME} printable characters")
     if not scopes or (unknown := [s for s in scopes if s not in SCOPES]):
         found = f"scope {unknown[0]}" if scopes else "no scope"
         raise InputError(found, expected=f"some of {', '.join(SCOPES)}")
@@ -74,6 +77,11 @@ def listed(ledger: Engine) -> list[Key]:
     """All keys, the oldest first."""
     with ledger.connect() as connection:
         return [_key(row) for row in connection.execute(KEYS.select().order_by(KEYS.c.created_at))]
+
+
+def any_valid(ledger: Engine) -> bool:
+    """Whether anybody could call now."""
+    return any(key.valid(_now()) for key in listed(ledger))
 
 
 def revoke(ledger: Engine, id: str) -> Key:  # noqa: A002 - the field's name
