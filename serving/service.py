@@ -69,8 +69,9 @@ class Scoring:
     """Loads what was promoted when the worker starts; the supervisor only reads the class."""
 
     def __init__(self) -> None:
+        logs.configure()
         # Imported here because the supervisor imports this module and needs none of it.
-        with without():
+        with logs.last_words(), without():
             import lightgbm  # noqa: F401 - so that it is not first imported outside this block
 
             from features.workspace import Workspace
