@@ -30,7 +30,6 @@ from serving.models.model import promoted
 from serving.scoring.accounts import FILES, SCORE_AGAIN, current_snapshot
 
 HOST, PORT = "127.0.0.1", 3000
-LAST_WORDS = '"level": "critical"'
 LOOPBACK = ("127.0.0.1", "::1")
 BOOT_SECONDS = 90.0
 STOP_SECONDS = 15.0
