@@ -28,6 +28,7 @@ from training.judging.gate import Verdict, judge
 from training.outcomes import OUTCOMES
 from training.split import split
 
+ABOUT = "Few positives: whether intervals hold and random labels are refused; benchmarks/README.md."
 MARKS = ("<!-- few: begin -->", "<!-- few: end -->")
 PACKAGES = ("lightgbm", "scikit-learn", "numpy", "scipy")
 COLUMNS = tuple(Column(f"x{i}", f"x{i}", "", "number", 0, None) for i in range(12))
@@ -74,7 +75,7 @@ class Shares:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the campaign and print its table."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks.few", description=__doc__)
+    made = argparse.ArgumentParser(prog="python -m benchmarks.few", description=ABOUT)
     made.add_argument("--outcomes", type=numbers, default=SIZES, help="accounts with the outcome")
     made.add_argument("--draws", type=int, default=100, help="populations whose truth is known")
     made.add_argument("--labellings", type=int, default=300, help="populations without any signal")

@@ -1,8 +1,9 @@
 """How good the models are: `python -m benchmarks.quality` prints the tables.
 
-Four parts: the share of what an oracle knows (oracle), the same matrix against other people's
-learners (matrix), end to end from raw events against what people do by hand (raw), and the sets
-that are not ours (real). `benchmarks/README.md` says what each table means.
+Five parts: the share of what an oracle knows (oracle), what keeps our models from it (limits), the
+same matrix against other people's learners (matrix), end to end from raw events against what people
+do by hand (raw), and the sets that are not ours (real). `benchmarks/README.md` says what each table
+means.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import (
     quality_flags,
+    quality_limits,
     quality_matrix,
     quality_oracle,
     quality_raw,
@@ -89,6 +91,17 @@ class Quality:
             f"{c.oracle_dates} test days each, {c.futures} futures of the oracle."
         )
         return f"### Share of the oracle\n\n{what}\n\n{quality_oracle.table(found)}"
+
+    def limits(self) -> str:
+        """What keeps the first company's models from the oracle."""
+        c, (one, learnt) = self.chosen, self.first
+        found = quality_limits.limits_of(
+            one, list(learnt.values()), c.limit_dates, c.oracle_dates, c.futures
+        )
+        what = (
+            f"{c.limit_dates} days learnt from where fewer days are meant; {c.oracle_dates} judged."
+        )
+        return f"### What keeps them from it\n\n{what}\n\n{quality_limits.table(found)}"
 
     def matrix(self) -> str:
         """Our learner against others on the first company's matrices."""

@@ -13,7 +13,7 @@ ABOUT = "How good the models are; benchmarks/README.md says what each table mean
 FOLDER = Path("workspace/benchmarks/quality")
 CACHE = "GOLDPAN_RIVALS"
 ELSEWHERE = str(Path(gettempdir()) / "goldpan-rivals")
-PARTS = ("oracle", "matrix", "raw", "real")
+PARTS = ("oracle", "limits", "matrix", "raw", "real")
 OUTCOMES = ("pql", "upgrade", "churn")
 
 
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     add("--resamples", type=int, default=400, help="resamples of accounts behind every interval")
     add("--oracle-dates", type=int, default=6, help="test days on which the oracle is asked")
     add("--futures", type=int, default=64, help="futures that the oracle rolls out")
+    add("--limit-dates", type=int, default=16, help="days learnt from in the limits")
     add("--seconds", type=float, default=120, help="time of each learner on the matrix")
     add("--rivals", type=among(names()), default=names())
     add("--matrix-outcomes", type=among(OUTCOMES), default=("churn",))

@@ -10,7 +10,7 @@ from benchmarks.quality_figures import drawn, shares
 from benchmarks.quality_worlds import END, Company, Study, World
 from benchmarks.rivals.exchange import log_odds
 from features.simulate.oracle import oracle
-from training.dataset import Floats, Mask
+from training.dataset import Floats
 from training.evaluate import Bootstrap, Figure, figure
 from training.split import Days
 
@@ -57,7 +57,8 @@ def share_of(one: World, study: Study, days: Days, told: pd.DataFrame) -> Share:
     """Compare our scores with the true probabilities on the same rows."""
     true = looked_up(told, study.rows[study.split.test], study.task.outcome.name)
     here = np.isin(study.test.as_of, days)
-    here &= known(true, here)
+    if lacking := int(np.isnan(true[here]).sum()):
+        raise SystemExit(f"the oracle does not know {lacking} of {int(here.sum())} rows")
     test, true = study.test.take(here), true[here]
     sample = Bootstrap.of(test.account, study.settings.training.bootstrap, SEED)
     constant = np.full(len(test.y), log_odds(np.array([study.prevalence]))[0])
@@ -97,17 +98,6 @@ def truth(company: Company, days: Days, horizon: int, futures: int) -> pd.DataFr
         on=[day.astype("datetime64[D]").item() for day in days],
         horizons=(horizon,), futures=futures,
     )  # fmt: skip
-
-
-def known(true: Floats, asked: Mask) -> Mask:
-    """Which rows the oracle was asked of: not of accounts whose end falls on that very midnight.
-
-    Raises SystemExit where it knows less than 99 in 100 of the rows asked.
-    """
-    found = ~np.isnan(true)
-    if (lacking := int((asked & ~found).sum())) > asked.sum() / 100:
-        raise SystemExit(f"the oracle does not know {lacking} of {int(asked.sum())} rows")
-    return found
 
 
 def looked_up(told: pd.DataFrame, rows: pd.DataFrame, name: str) -> Floats:

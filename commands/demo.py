@@ -13,6 +13,7 @@ from commands.models import promoted, trained
 from commands.options import company, verb
 from commands.scores import scored, served
 from commands.terminal import screen
+from commands.users import a_demo_user
 from features.code import digest
 from features.errors import InputError
 from features.read_settings import load_settings
@@ -59,7 +60,8 @@ def demo(
     else:
         screen.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
     if not no_serve:
-        served(place, HOST, port, 1, key=for_the_demo(place))
+        a_demo_user(place, port)
+        served(place, settings_file, HOST, port, 1, key=for_the_demo(place))
 
 
 def begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 with warnings.catch_warnings():
     # BentoML 1.4 itself uses what pathspec and pydantic have deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from bentoml import on_shutdown, on_startup
+    from bentoml import on_deployment, on_shutdown, on_startup
     from bentoml import service as bentoml_service
 
 from serving.api import logs, protocol
@@ -24,13 +24,20 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 WORKERS = int(os.environ.get("GOLDPAN_WORKERS", "1"))
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Spans would be made and thrown away: half of the framework's time.
+    "OTEL_SDK_DISABLED": "true",
+}
 
 
 class Surface:
     """Answers every HTTP request by our application; all else goes on to BentoML.
 
     A mount would not do: BentoML's own /metrics, /schema.json, /livez and /readyz stand before
-    any mount, and its 404 has another shape than our errors.
+    any mount, and its 404 has another shape than our errors. Nor would a middleware alone: spans,
+    a timer and a context would come before it, which cost as much as the rest of the answer.
     """
 
     application: Application | None = None
@@ -39,7 +46,9 @@ class Surface:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Pass one connection on."""
+        """Pass one connection on; as the process starts, step before BentoML's middleware."""
+        if scope["type"] == "lifespan" and not isinstance(scope["app"].middleware_stack, Surface):
+            scope["app"].middleware_stack = Surface(scope["app"].middleware_stack)
         ours = Surface.application if scope["type"] == "http" else None
         await (ours or self.app)(scope, receive, send)
 
@@ -47,6 +56,10 @@ class Surface:
 @bentoml_service(
     name="goldpan",
     workers=WORKERS,
+    envs=[
+        {"name": "GOLDPAN_WORKSPACE"},
+        *({"name": name, "value": value} for name, value in SETTINGS.items()),
+    ],
     traffic={"timeout": 60},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
@@ -58,21 +71,32 @@ class Scoring:
     def __init__(self) -> None:
         logs.configure()
         # Imported here because the supervisor imports this module and needs none of it.
-        with logs.last_words(), without():
+        with logs.told_why(), without():
             import lightgbm  # noqa: F401 - so that it is not first imported outside this block
 
             from features.workspace import Workspace
             from serving.api.app import create_app
             from serving.api.backing import Backing
+            from serving.intake.watched import Watched
             from serving.ledger.database import connected, url_of
             from serving.models.swap import Keeper
 
             workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
             self.keeper = Keeper(workspace)
             self.keeper.look()
-            ledger = connected(url_of(workspace))
-        backing = Backing(lambda: self.keeper.state, ledger, workspace)
-        Surface.application = create_app(backing)
+            state = Watched(lambda: self.keeper.state, workspace)
+            backing = Backing(state, connected(url_of(workspace)), workspace)
+            Surface.application = create_app(backing)
+
+    @on_deployment
+    @staticmethod
+    def prepare() -> None:
+        """Bring the ledger to the present tables, once before any worker starts."""
+        if "GOLDPAN_PREPARED" not in os.environ:  # `goldpan serve` has done it
+            from features.workspace import Workspace
+            from serving.ledger.database import opened
+
+            opened(Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))).dispose()
 
     @on_startup
     def watch(self) -> None:

@@ -12,22 +12,32 @@ from serving.api.app import create_app
 from serving.api.backing import Backing
 from serving.api.problems import Problem
 from serving.ledger.database import opened
-from serving.state import load_state
+from serving.models.model import load_bundle, promoted
+from serving.scoring.accounts import current_snapshot, load_snapshot
+from serving.scoring.scorer import bind
+from serving.state import State
+
+
+def state_of(workspace: Workspace) -> State:
+    """What is promoted, on the accounts that were scored last."""
+    snapshot = load_snapshot(current_snapshot(workspace))
+    folders = promoted(workspace)
+    scorers = {name: bind(load_bundle(folder), snapshot) for name, folder in folders.items()}
+    return State(snapshot, scorers, {})
 
 
 class Asked:
     """One application and one state after another."""
 
     def __init__(self, workspace: Workspace, *scopes: str) -> None:
-        self.workspace, self.state = workspace, load_state(workspace)
-        assert not self.state.failed, self.state.failed
+        self.workspace, self.state = workspace, state_of(workspace)
         self.ledger = opened(workspace)
         self.headers = authorization(*scopes, root=Path(workspace.root))
         self.app = create_app(Backing(lambda: self.state, self.ledger, workspace))
 
     def renew(self) -> None:
         """What is promoted and scored by now."""
-        self.state = load_state(self.workspace)
+        self.state = state_of(self.workspace)
 
     def ask(self, method: str, address: str, **more: Any) -> httpx.Response:
         """One request."""

@@ -96,7 +96,8 @@ def test_quality_is_measured_and_judged_in_one_run(
     """Every learner is judged on the same rows; whether ours is level with the best is computed."""
     folder = tmp_path / "companies"
     rivals = ["--rivals", "HistGradientBoosting", "--seconds", "1", "--without-featuretools"]
-    asks = ["--parts", "oracle,matrix,raw", "--oracle-dates", "2", "--futures", "8"]
+    asks = ["--parts", "oracle,limits,matrix,raw", "--oracle-dates", "2", "--limit-dates", "3",
+            "--futures", "8"]  # fmt: skip
     quality.main([*TINY, *rivals, *asks, "--folder", str(folder)])
     said = capsys.readouterr().out
     assert "Simulated data" in said
@@ -109,6 +110,7 @@ def test_quality_is_measured_and_judged_in_one_run(
     assert level
     assert level[1] == "yes" or level[2] != "Goldpan"
     assert "| one row per customer: a random day | 0." in said
+    assert re.search(r"^\| pql \| 7 \| (-?0\.\d{3} \| ?){5}", said, re.MULTILINE)
     assert re.search(r"^\| pql \| 1 \| .* \| 0\.90 \| (yes|no) \|", said, re.MULTILINE)
     assert not folder.exists()
 

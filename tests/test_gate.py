@@ -10,6 +10,7 @@ from features.errors import RefusedError
 from training.dataset import leaks, separation
 from training.evaluate import Figure
 from training.fitting.fit import fit
+from training.fitting.hazard import follow
 from training.fitting.models import baselines
 from training.judging.assess import assess
 from training.judging.gate import judge
@@ -43,10 +44,25 @@ def test_a_planted_signal_passes(planted):
     """Every condition holds, and the model beats the rules."""
     task, found = assessed(planted)
     assert found.verdict.passed, found.verdict.reasons
-    assert task.split.protocol == "four blocks"
+    assert task.split.protocol == "development and test"
     assert found.figures["auc"].low > 0.6
     assert found.differences["cbi"]["auc"].low > 0
     assert set(found.baselines) == {"cbi", "recency", "logistic"}
+
+
+def test_with_plenty_of_positives_tuning_and_calibration_have_blocks_of_their_own(
+    planted, monkeypatch
+):
+    """Each behind a gap; what is learnt there passes too, and tells when."""
+    monkeypatch.setattr("training.split.PLENTY", 40)
+    task, found = assessed(planted)
+    assert task.split.protocol == "four blocks"
+    ends = [task.data.as_of[task.split.blocks[name]] for name in ("train", "tune", "calibrate")]
+    assert all(b.min() - a.max() >= np.timedelta64(30, "D") for a, b in pairwise(ends))
+    assert found.verdict.passed, found.verdict.reasons
+    when = follow(task.watch, task.split, task.data, planted.settings.training)
+    assert when is not None
+    assert when.edges[-1] >= 30
 
 
 def test_features_that_say_nothing_are_refused():
@@ -172,7 +188,7 @@ def test_blocks_keep_the_gap_between_them():
 
 
 def test_short_time_falls_back_to_development_and_test():
-    """Too little time for four blocks: two, with the gap, and enough positives to test with."""
+    """The least share of the time that holds enough positives to test with, behind the gap."""
     days = np.arange("2024-01-01", "2024-05-01", dtype="datetime64[D]").repeat(10)
     y = (np.arange(len(days)) % 10 == 0).astype(float)
     found = split(days, y, 40)

@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -220,13 +221,25 @@ def test_what_makes_a_score_makes_its_id() -> None:
     assert len(ids) == 7
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Engine]:
-    """A ledger without scores."""
-    engine = connected(f"sqlite:///{tmp_path / 'ledger.db'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
+@contextmanager
+def on_postgresql() -> Iterator[str]:
+    """The URL of an empty database of a real server; skipped where there is none."""
+    postgres = pytest.importorskip("postgres")
+    if postgres.LACKING and not postgres.REQUIRED:
+        pytest.skip(postgres.LACKING)
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A ledger without scores, of either kind."""
+    here = nullcontext(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with here if request.param == "sqlite" else on_postgresql() as url:
+        engine = connected(url)
+        migrate(engine)
+        yield engine
+        engine.dispose()
 
 
 def on(mine: Scorer, day: str) -> Scorer:
@@ -257,3 +270,31 @@ def test_the_nearest_earlier_day_is_found(empty: Engine) -> None:
     made = last.made_at.replace(tzinfo=dt.UTC)
     rest = history(empty, account, "churn", 9, (last.as_of, made, last.score_id))
     assert [str(row.as_of) for row in rest] == ["2026-06-20"]
+
+
+def test_a_ledger_of_postgresql_keeps_and_tells_the_same(
+    copy: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores to the bit, pages of the history, reviews; what the night wrote elsewhere is new."""
+    with on_postgresql() as url:
+        monkeypatch.setenv("GOLDPAN_LEDGER", url)
+        service = Asked(copy)
+        account = a_score(connected(f"sqlite:///{copy.root / 'ledger.db'}")).account_id
+        told = service.post("/v1/scores", accounts=[account])["results"][0]["scores"]
+        for score in told:
+            found = audit(copy, service.ledger, score["score_id"])
+            assert found.same, found.differences
+        address = f"/v1/accounts/{account}"
+        first = service.get(f"{address}/scores", limit=1)
+        rest = service.get(f"{address}/scores", limit=1, cursor=first["next"])
+        pages = [s["score_id"] for s in first["scores"] + rest["scores"]]
+        assert sorted(pages) == sorted(s["score_id"] for s in told)
+        for verdict in ("agree", "disagree"):
+            service.post(f"{address}/reviews", 201, model="churn", verdict=verdict)
+        page = service.get(f"{address}/reviews", limit=1)
+        rest = service.get(f"{address}/reviews", limit=1, cursor=page["next"])
+        assert [r["verdict"] for r in page["reviews"] + rest["reviews"]] == ["disagree", "agree"]
+        card = service.get("/v1/models/churn")
+        assert card["reviews"] == [{"model_version": "1", "agree": 1, "disagree": 1}]
+        assert service.get("/v1/accounts", model="churn", order="movement")["total"] > 0
+        service.ledger.dispose()

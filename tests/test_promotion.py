@@ -228,5 +228,9 @@ def test_the_card_says_what_a_manager_asks(workspace):
     page = next(workspace.mlflow.rglob("card.md")).read_text()
     for words in ("Simulated data.", "the probability that the account cancels in the next 30 days",
                   "times in 100. A coin would do so 50 times", "| CBI rule |", "| learnt until |",
-                  "## When not to use it", "not causes", "- passed: ", "- data set: "):  # fmt: skip
+                  "## When not to use it", "not causes", "- passed: ", "- data set: ",
+                  "| within | outcomes | in 100, expected | in 100, happened | AUC |",
+                  "| 30 days | ",
+                  "- parameters: not tuned: no time was given",
+                  "- when: one model of all stretches up to 7, 14, 30"):  # fmt: skip
         assert words in page, words

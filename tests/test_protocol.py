@@ -100,6 +100,23 @@ def test_stretches_end_with_the_outcome_and_with_what_is_known():
     assert learnable(watch) == ()
 
 
+@pytest.mark.parametrize(("waits", "edges"), [
+    ((3, 10, 20, 40, 70), (7, 14, 30, 60, 90)),
+    ((10, 10, 20, 40, 70), (14, 30, 60, 90)),  # none within the first week: it joins the second
+    ((3, 3, 70), (7, 90)),
+    ((3, 10, 20), (7, 14, 30)),  # nothing is told of days beyond
+])  # fmt: skip
+def test_a_stretch_with_too_few_outcomes_joins_the_next(waits, edges):
+    """So that a small company is told a risk too, by fewer days."""
+    wait = np.repeat(np.array(waits, dtype=float), 20)
+    n = len(wait)
+    data = Dataset(np.zeros((n, 6), np.float32), np.zeros(n), np.arange(n), np.repeat(FIRST, n),
+                   np.ones(n), COLUMNS)  # fmt: skip
+    watch = Watch(data, wait, np.full(n, 90.0))
+    assert learnable(watch) == edges
+    assert learnable(watch.take(np.arange(n) % 20 > 0)) != edges
+
+
 def test_a_median_is_told_only_where_half_get_there():
     """Between the edges, with a constant hazard within a stretch."""
     risks = curve(np.log(np.array([[0.5, 1.0], [0.01, 0.01]])))

@@ -6,17 +6,17 @@ from functools import cache
 
 import numpy as np
 import pytest
+from asked import state_of
 from test_serving_world import served
 
 from serving.scoring.accounts import load_snapshot
 from serving.scoring.queues import Queues
-from serving.state import load_state
 
 
 @cache
 def queues() -> Queues:
     """The shared world's queues, with a week before that knows some of the accounts."""
-    state = load_state(served().workspace)
+    state = state_of(served().workspace)
     assert state.snapshot is not None
     made = Queues(state.snapshot, state.scorers)
     ids = state.snapshot.table.ids

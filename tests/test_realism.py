@@ -21,6 +21,7 @@ from features.simulate.world import simulate
 from features.sources.ingest import ingest
 from features.table import read_features, refresh
 from features.workspace import Workspace
+from training.evaluate import Bootstrap, aucs, figure
 from training.labels import label
 from training.observations import grid, read_history, schedule
 from training.outcomes import OUTCOMES, eligible
@@ -41,16 +42,21 @@ def _expected_auc(p: np.ndarray) -> float:
 
 
 def test_outcomes_are_as_rare_and_as_uncertain_as_real_ones() -> None:
-    """In each of three worlds 1.2 to 5 % within 30 days; even who knows all is often surprised."""
-    on, size = mondays(date(2026, 3, 1), date(2026, 5, 1)), {"accounts": 1500, "days": 540}
+    """In three worlds about 2 to 4 % within 30 days; even who knows all is often surprised.
+
+    They differ: in the world of seed 13 customers leave half as often again as in that of 11.
+    """
+    on, size = mondays(date(2025, 9, 1), date(2026, 5, 1)), {"accounts": 1500, "days": 540}
     found = [
-        oracle(on=on, **size, seed=seed, horizons=(HORIZON,), leads=LEADS, futures=16).assign(
+        oracle(on=on, **size, seed=seed, horizons=(HORIZON,), leads=LEADS, futures=6).assign(
             seed=seed
         )
         for seed in SEEDS
     ]
     for (name, lead), rows in pd.concat(found).groupby(["outcome", "lead_days"]):
-        assert rows.groupby("seed")["probability"].mean().between(0.012, 0.05).all(), (name, lead)
+        rates = rows.groupby("seed")["probability"].mean()
+        assert rates.between(0.012, 0.06).all(), (name, lead)
+        assert 0.02 < rates.mean() < 0.045, (name, lead)
         if lead == LEADS.get(name, 0):
             assert 0.78 < _expected_auc(rows["probability"].to_numpy()) < 0.93, name
 
@@ -79,31 +85,59 @@ def test_golden_features_are_declared_once_and_have_controls() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
-def test_what_a_model_finds_is_realistic(seed: int, tmp_path: Path) -> None:
+def test_what_a_model_finds_is_realistic(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Full pipeline: churn AUC .70-.85, monthly .65-.75; no feature above .82; oracle below .92.
 
-    And a logistic regression is behind, but not far.
+    And a logistic regression is behind, but not far. In each of three worlds; among accounts that
+    pay by the month, in the three together, and in each as far as its accounts can tell.
     """
-    place, settings = Workspace(tmp_path), load_settings(SETTINGS)
+    found = pd.concat([_measured(Workspace(tmp_path / str(seed)), seed) for seed in SEEDS])
+    with capsys.disabled():
+        print(f"\n{found.round(3).to_string()}")
+    assert found["rate"].between(0.015, 0.05).all()
+    assert (found["single"] < 0.82).all()
+    assert (found["auc"] - found["logistic"]).between(-0.01, 0.10).all()
+    assert (found["oracle"] < 0.92).all()
+    churn = found.loc["churn"]
+    assert churn["auc"].between(0.70, 0.85).all()
+    assert 0.65 < churn["monthly"].mean() < 0.75
+    assert ((churn["low"] < 0.75) & (churn["high"] > 0.65)).all()
+
+
+def _measured(place: Workspace, seed: int) -> pd.DataFrame:
+    """One world's figures by outcome; `low` and `high` are the ends of those paying monthly."""
+    settings = load_settings(SETTINGS)
     simulate(place, accounts=6000, days=720, seed=seed, end=END)
     ingest(place, settings, base=SETTINGS.parent)
     refresh(place, settings, grid(place, settings))
     on = mondays(date(2025, 7, 1), date(2026, 5, 31))
     told = oracle(on=on, seed=seed, end=END, horizons=(HORIZON,), leads=LEADS, futures=32)
     told = told[told["lead_days"] == told["outcome"].map(LEADS).fillna(0)]
-    for name, learn, test in _blocks(place, settings):
-        rate = test["label"].mean()
-        assert 0.015 < rate < 0.05, (name, rate)
-        assert _single(test) < 0.82, name
-        p, plain = _boosted(learn, test), _logistic(learn, test)
-        auc, behind = roc_auc_score(test["label"], p), roc_auc_score(test["label"], plain)
-        assert -0.01 < auc - behind < 0.10, (name, auc, behind)
-        assert _expected_auc(told[told["outcome"] == name]["probability"].to_numpy()) < 0.92
-        if name == "churn":
-            monthly = (test["billing_months"] == 1).to_numpy()
-            assert 0.70 < auc < 0.85, auc
-            assert 0.65 < roc_auc_score(test["label"][monthly], p[monthly]) < 0.75
+    true = {name: rows["probability"].to_numpy() for name, rows in told.groupby("outcome")}
+    parts = {
+        name: _found(learn, test) | {"seed": seed, "oracle": _expected_auc(true[name])}
+        for name, learn, test in _blocks(place, settings)
+    }
+    return pd.DataFrame(parts).T
+
+
+def _found(learn: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
+    """What a booster, a logistic regression and the best single number make of the test rows."""
+    y, p = test["label"].to_numpy(float), _boosted(learn, test)
+    monthly = (test["billing_months"] == 1).to_numpy()
+    told = {
+        "rate": y.mean(),
+        "single": _single(test),
+        "auc": roc_auc_score(y, p),
+        "logistic": roc_auc_score(y, _logistic(learn, test)),
+    }
+    if not y[monthly].any():
+        return told
+    account = pd.factorize(test["account_id"][monthly])[0]
+    within = figure(aucs(p[monthly], y[monthly], Bootstrap.of(account, 200, seed=1)))
+    return told | {"monthly": within.value, "low": within.low, "high": within.high}
 
 
 def _blocks(

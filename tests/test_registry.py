@@ -147,7 +147,7 @@ def test_metrics_carry_their_intervals_and_their_baselines(workspace):
     metrics = run.data.metrics
     assert metrics["auc_low"] < metrics["auc"] < metrics["auc_high"]
     assert {"cbi_auc", "recency_auc", "logistic_log_loss"} <= set(metrics)
-    assert run.data.params["protocol"] == "four blocks"
+    assert run.data.params["protocol"] == "development and test"
 
 
 def test_importing_the_job_does_not_import_mlflow():

@@ -11,10 +11,11 @@ from fastapi import APIRouter
 from serving_process import Service, running
 from test_serving_world import served
 
-from serving.api.access import OPEN, declared, open_to_all, opens, scope_of
+from serving.api.access import OPEN, SIGNED, declared, open_to_all, opens, scope_of
 from serving.api.app import AREAS
 from serving.api.backing import Backing
 from serving.api.problems import MEDIA_TYPE, Problem
+from serving.console import app as console
 from serving.ledger.database import opened
 from serving.ledger.keys import SCOPES, create, revoke
 from serving.state import State
@@ -32,9 +33,10 @@ def service() -> Iterator[Service]:
 
 
 def every_route() -> list[tuple[str, str, str]]:
-    """(method, path, scope) of all routes of all areas."""
+    """(method, path, scope) of all routes of all areas; for the console's see its own tests."""
     backing = Backing(State, opened(served().workspace), served().workspace)
-    routes = [route for area in AREAS for route in area.routes(backing).routes]
+    routes = [route for area in AREAS if area is not console
+              for route in area.routes(backing).routes]  # fmt: skip
     return [(m, r.path, str(scope_of(r))) for r in routes for m in r.methods]
 
 
@@ -80,6 +82,8 @@ def test_without_a_valid_key_nothing_opens_but_what_is_meant_to(service: Service
                 asked += 1
                 if scope == OPEN:
                     assert answer.status_code == 200, (method, path, kind)
+                elif scope == SIGNED:  # 503: HubSpot is not set up in this service
+                    assert answer.status_code in (401, 503), (method, path, kind)
                 else:
                     refused(answer, 401, "unauthorized")
                     assert answer.headers["www-authenticate"] == 'Bearer realm="goldpan"'
@@ -92,6 +96,8 @@ def test_each_scope_opens_its_own_routes_and_no_others(service: Service) -> None
     with service.asking() as client:
         for method, path, needed in every_route():
             for scope, headers in keys.items():
+                if needed == SIGNED:
+                    continue
                 answer = ask(client, method, path, headers)
                 if needed in (OPEN, scope) or scope == "admin":
                     assert answer.status_code not in (401, 403), (method, path, scope)

@@ -31,7 +31,8 @@ from serving.service import Scoring
 state = Scoring.inner().keeper.state
 assert state.ready, state.report()
 churn = state.scorers["churn"]
-churn.answers(churn.scores([r for r in range(120) if not churn.why_not(r)][:3]))
+rows = [row for row in range(120) if not churn.why_not(row)]
+assert churn.answers(churn.scores(rows[:3]))[0]["reasons"]
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

@@ -99,11 +99,11 @@ def test_the_job_runs_from_disk_to_a_promoted_bundle(made, workspace):
     assert seen[-1][:2] == (len(STEPS), len(STEPS))
     folder = promote(workspace, made.settings, "churn").folder
     card = json.loads((folder / "card.json").read_text())
-    assert card["protocol"] == "four blocks"
+    assert card["protocol"] == "development and test"
     assert card["cut_off"] < card["test"]["from"]
-    gap = pd.Timestamp(card["test"]["from"]) - pd.Timestamp(card["blocks"]["calibrate"]["to"])
+    gap = pd.Timestamp(card["test"]["from"]) - pd.Timestamp(card["blocks"]["development"]["to"])
     assert gap >= pd.Timedelta(days=30)
-    assert card["positives"] == sum(card["blocks"][b]["positives"] for b in ("train", "tune"))
+    assert card["positives"] == card["blocks"]["development"]["positives"]
 
 
 def test_the_same_data_and_seed_give_the_same_model(made):

@@ -13,16 +13,18 @@ from training.dataset import Floats, Mask
 Days = NDArray[np.datetime64]
 
 FOUR = {"train": 0.55, "tune": 0.12, "calibrate": 0.13, "test": 0.20}
-TEST_SHARES = (0.25, 0.30, 0.35, 0.40, 0.45)
-FEWEST = 40  # positives that a block must hold
+TEST_SHARES = (0.20, 0.25, 0.30, 0.35, 0.40, 0.45)
+FEWEST = 40  # positives that a test block must hold
+PLENTY = 2_000  # positives from which a block held back costs the model nothing
 
 
 @dataclass(frozen=True)
 class Split:
     """Which rows are for what; `fit` holds train and tune, or all of development.
 
-    `protocol`: "four blocks", or "development and test", where the number of rounds and the
-    calibration come from folds grouped by account within development.
+    `protocol`: "development and test", where the number of rounds and the calibration come from
+    folds grouped by account within development, or "four blocks", where they come from blocks of
+    their own.
     """
 
     protocol: str
@@ -53,7 +55,12 @@ class Split:
 
 
 def split(as_of: Days, y: Floats, gap_days: int, name: str = "outcome") -> Split:
-    """Four blocks where the time allows it and each holds 40 positives, else two.
+    """Development and test; four blocks where the time allows it and each holds 2,000 positives.
+
+    Blocks for tuning and calibration keep the newest rows, nearly half, from the model. On the
+    same test rows of two companies of 6,000 accounts (some 600 positives each), AUC with four
+    blocks and with two: churn .807 and .819, .802 and .819; upgrade .788 and .808, .800 and .823;
+    log loss less by 2.5 to 3.5 % each time, at about the same cost.
 
     `as_of`: datetime64[D]; `y`: 0 and 1. A gap of `gap_days` (lead + horizon) lies between blocks.
     Raises RefusedError with the counts when there is nothing to learn or to test with.
@@ -66,7 +73,7 @@ def split(as_of: Days, y: Floats, gap_days: int, name: str = "outcome") -> Split
             "of the subscriptions.",
         )
     four = blocks(as_of, list(FOUR.values()), gap_days)
-    if four and min(y[rows].sum() for rows in four) >= FEWEST:
+    if four and min(y[rows].sum() for rows in four) >= PLENTY:
         return Split("four blocks", dict(zip(FOUR, four, strict=True)), gap_days)
     return Split("development and test", _two(as_of, y, gap_days, name), gap_days)
 

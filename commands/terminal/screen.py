@@ -160,6 +160,9 @@ def _when(card: Mapping[str, Any]) -> None:
     for name, note in notes.items():
         if note:
             OUT.print(f"  [dim]{name}: {escape(note)}[/dim]")
+    for leak in [leak for leak in card.get("leaks", []) if not leak["alarm"]]:
+        said = f"feature '{leak['feature']}' may know the outcome: {leak['evidence']}"
+        OUT.print(f"  [yellow]warning:[/yellow] {escape(said)}")
 
 
 def _cells(figures: Mapping[str, Mapping[str, float | None]]) -> list[str]:

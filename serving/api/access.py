@@ -8,10 +8,10 @@ scope.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Security
 from fastapi.routing import APIRoute
@@ -19,14 +19,19 @@ from fastapi.security import SecurityScopes
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from serving.api.credentials import key_in
 from serving.api.problems import ProblemError
 from serving.ledger import keys
 from serving.ledger.keys import Key
 
 OPEN = "open"
+SIGNED = "signed"  # no key either: the route itself knows its caller by a signature
 BELIEVED_SECONDS = 0.5  # a key revoked meanwhile is refused within a second
 MOST_BELIEVED = 1_000
+ADMITTING: set[Any] = set()
 CHALLENGE = {"www-authenticate": 'Bearer realm="goldpan"'}
+
+Decides = TypeVar("Decides", bound=Callable[..., Any])
 
 
 class Doorkeeper:
@@ -39,10 +44,10 @@ class Doorkeeper:
 
     async def let_in(self, authorization: str) -> Key:
         """The valid key in the header's value; ProblemError without one."""
-        kind, _, text = authorization.partition(" ")
-        if kind.lower() != "bearer" or not text:
+        text = key_in(authorization)
+        if text is None:
             raise _unauthorized("no key", "Authorization: Bearer gp_…")
-        key = await self.key(text.strip())
+        key = await self.key(text)
         if key is None:
             expected = "a key that `goldpan key create` printed"
             raise _unauthorized("a key that we do not know", expected)
@@ -80,13 +85,23 @@ class Doorkeeper:
         return key
 
 
+def admits(decides: Decides) -> Decides:
+    """Mark a dependency as one that decides who may call the routes that have it."""
+    ADMITTING.add(decides)
+    return decides
+
+
 def opens(scope: str) -> list[Any]:
-    """A route's dependencies: the key of the request must hold `scope`; `OPEN` asks for none."""
+    """A route's dependencies: the key of the request must hold `scope`.
+
+    `OPEN` and `SIGNED` ask for none.
+    """
     return [Security(_let_in, scopes=[scope])]
 
 
+@admits
 async def _let_in(request: Request, asked: SecurityScopes) -> None:
-    if asked.scopes == [OPEN]:
+    if asked.scopes in ([OPEN], [SIGNED]):
         return
     key: Key | None = getattr(request.state, "key", None)
     if key is None:
@@ -111,14 +126,15 @@ def scope_of(route: Any) -> str | None:
 def declared(router: APIRouter) -> APIRouter:
     """The router; TypeError when a route of it does not say who may call it."""
     for route in router.routes:
-        if scope_of(route) is None:
+        needs = route.dependencies if isinstance(route, APIRoute) else []
+        if not any(getattr(need, "dependency", None) in ADMITTING for need in needs):
             raise TypeError(f"found {route} without a scope; expected dependencies=opens(…)")
     return router
 
 
 def open_to_all(routes: Iterable[Any]) -> frozenset[tuple[str, str]]:
     """(method, path) of what needs no key; TypeError for such a path with a part that varies."""
-    found = [route for route in routes if scope_of(route) == OPEN]
+    found = [route for route in routes if scope_of(route) in (OPEN, SIGNED)]
     if varying := [route.path for route in found if "{" in route.path]:
         raise TypeError(f"found {varying[0]} open to all; expected a path without parameters")
     return frozenset((method, route.path) for route in found for method in route.methods)

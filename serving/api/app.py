@@ -16,27 +16,36 @@ from serving.api.problems import ProblemError, invalid, shown
 from serving.api.routes import (
     accounts,
     documents,
+    events,
     history,
+    hubspot,
     models,
     operations,
     reviews,
     scores,
     whatif,
 )
+from serving.console import app as console
+from serving.console.front import HOME, FrontDoor
 
 DESCRIPTION = """Calibrated, explained scores of accounts.
 
 Account ids match `^[A-Za-z0-9_.:@-]{1,200}$`. Bodies are JSON of at most 1 MiB. Every error is
 `application/problem+json` with a stable `type`; what is not known is absent, never null."""
-AREAS = (scores, accounts, history, whatif, reviews, models, operations, documents)
+AREAS = (
+    scores, accounts, history, whatif, reviews, models, events, hubspot, operations, documents,
+    console,
+)  # fmt: skip
 
 
-def create_app(backing: Backing) -> Guard:
-    """The application behind its guard; TypeError for a route without a scope."""
+def create_app(backing: Backing) -> FrontDoor:
+    """The application behind guard and front door; TypeError for a route without a scope."""
     routers = [declared(area.routes(backing)) for area in AREAS]
     app, doorkeeper = framework(routers), Doorkeeper(backing.ledger)
+    app.state.doorkeeper = doorkeeper
     inside = Idempotent(app, backing.ledger)
-    return Guard(inside, doorkeeper, limits_of(), open_to_all(app.state.routes.values()))
+    free = open_to_all(r for r in app.state.routes.values() if not r.path.startswith(HOME))
+    return FrontDoor(Guard(inside, doorkeeper, limits_of(), free, HOME))
 
 
 def framework(routers: list[APIRouter]) -> FastAPI:

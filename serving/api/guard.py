@@ -20,7 +20,7 @@ from serving.api.access import Doorkeeper
 from serving.api.exchange import GONE, Exchange, Scope, Send
 from serving.api.limits import Limits
 from serving.api.problems import ProblemError
-from serving.api.reading import MOST_HEADER_BYTES, Reader, Receive
+from serving.api.reading import FORM, JSON, MOST_HEADER_BYTES, Reader, Receive
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -38,7 +38,10 @@ requests = logging.getLogger("goldpan.requests")
 
 
 class Guard:
-    """An ASGI application around ours."""
+    """An ASGI application around ours.
+
+    `pages`: the path below which people have signed in, by cookies, and send forms.
+    """
 
     def __init__(
         self,
@@ -46,11 +49,13 @@ class Guard:
         doorkeeper: Doorkeeper,
         limits: Limits,
         open_to_all: frozenset[tuple[str, str]],
+        pages: str,
     ) -> None:
         self.app = app
         self.doorkeeper = doorkeeper
         self.limits = limits
         self.open_to_all = open_to_all
+        self.pages = pages
         self.reader = Reader()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +81,8 @@ class Guard:
         check_address(scope)
         await self._admit(exchange, headers)
         has_body = scope["method"] in TAKES_BODY or _announces_body(headers)
-        body = await self.reader.body(receive, headers) if has_body else b""
+        kind = FORM if self._is_page(scope) else JSON
+        body = await self.reader.body(receive, headers, kind) if has_body else b""
         exchange.state.update(headers=headers, body=body)
         with self.limits.under_way(), metrics.under_way():
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -84,6 +90,8 @@ class Guard:
 
     async def _admit(self, exchange: Exchange, headers: Mapping[str, str]) -> None:
         """A valid key within its limit, or an address that is open to all."""
+        if self._is_page(exchange.scope):
+            return
         address = (exchange.scope["method"], exchange.scope["path"])
         if address in self.open_to_all:
             if exchange.scope["method"] in TAKES_BODY:
@@ -92,6 +100,9 @@ class Guard:
         key = await self.doorkeeper.let_in(headers.get("authorization", ""))
         exchange.state["key"] = key
         exchange.headers = self.limits.asked(key.id)
+
+    def _is_page(self, scope: Scope) -> bool:
+        return bool(scope["path"] == self.pages or scope["path"].startswith(f"{self.pages}/"))
 
 
 def checked_headers(scope: Scope) -> dict[str, str]:

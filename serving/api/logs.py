@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-OURS = "goldpan"
+OURS, WHY = "goldpan", "why"
 FRAMES = 12
 LIBRARIES = ("alembic", "asyncio", "bentoml", "circus", "sqlalchemy", "uvicorn", "uvicorn.error")
 
@@ -61,19 +61,22 @@ def configure(level: int = logging.INFO) -> None:
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
     logging.getLogger(OURS).setLevel(level)
+    for name in [n for n in logging.root.manager.loggerDict if n.partition(".")[0] == OURS]:
+        logging.getLogger(name).disabled = False  # BentoML silences what was there before it
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
 
 
 @contextmanager
-def last_words() -> Iterator[None]:
-    """While a worker starts there are no requests: what ends it is told with its words."""
+def told_why() -> Iterator[None]:
+    """Log the words of what keeps the service from starting: no request has been read yet."""
     try:
         yield
     except Exception as error:
-        said = f"cannot start: {type(error).__name__}: {error}"
-        logging.getLogger(OURS).critical(said, exc_info=error)
+        fields = {WHY: f"{type(error).__name__}: {error}"}
+        log = logging.getLogger(f"{OURS}.serving")
+        log.critical("a worker cannot start", exc_info=error, extra={"fields": fields})
         raise
 
 

@@ -12,6 +12,7 @@ MOST_HEADER_BYTES = 32 << 10
 MOST_BYTES = 1 << 20
 MOST_WAITING = 64 << 20
 BODY_SECONDS = 15.0
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -27,9 +28,9 @@ class Reader:
     def __init__(self) -> None:
         self.waiting = 0
 
-    async def body(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
-        """A whole body; ProblemError for one that is too large, too slow or not said to be JSON."""
-        _check_is_json(headers)
+    async def body(self, receive: Receive, headers: Mapping[str, str], kind: str = JSON) -> bytes:
+        """A whole body; ProblemError for one that is too large, too slow or of another kind."""
+        _check_kind(headers, kind)
         if int(headers.get("content-length", 0)) > MOST_BYTES:
             raise _too_large()
         kept = bytearray()
@@ -60,10 +61,10 @@ class Reader:
                 raise ProblemError("overloaded", detail, headers={"retry-after": "1"})
 
 
-def _check_is_json(headers: Mapping[str, str]) -> None:
+def _check_kind(headers: Mapping[str, str], kind: str) -> None:
     said = headers.get("content-type", "")
     media_type, _, parameters = (part.strip().lower() for part in said.partition(";"))
-    plain = media_type == "application/json" and not headers.get("content-encoding")
+    plain = media_type == kind and not headers.get("content-encoding")
     if plain and parameters.replace('"', "").replace(" ", "") in ("", "charset=utf-8"):
         return
     found = shown(said) if said else "no content type"
@@ -71,10 +72,10 @@ def _check_is_json(headers: Mapping[str, str]) -> None:
         found += f", encoded as {shown(headers['content-encoding'])}"
     raise ProblemError(
         "unsupported-media-type",
-        f"Found {found}; expected application/json in UTF-8, not compressed.",
+        f"Found {found}; expected {kind} in UTF-8, not compressed.",
         field="content-type",
         found=found,
-        expected="application/json",
+        expected=kind,
     )
 
 

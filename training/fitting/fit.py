@@ -22,8 +22,7 @@ MOST_ROUNDS = 600
 PATIENCE = 40
 MORE = 1.1  # rounds of a refit on more rows than the rounds were chosen on
 SEEDS = 3
-FOLDS = 5
-REFIT_FOLDS = 3
+FOLDS, FOLDS_OF_FEW = 3, 5
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,15 @@ def fit(
 
     `changed`: parameters that take the place of the stated ones (a tuned set).
 
-    Four blocks: rounds by early stopping on the tuning block, calibration on its own block.
-    Development and test: both from five folds grouped by account within development.
+    Development and test: both from folds grouped by account within development, five of them
+    where positives are few. Four blocks: rounds by early stopping on the tuning block, calibration
+    on its own block.
     """
     block = data.take(split.fit)
     parameters = parameters_for(block, training, changed)
     if split.folded:
-        rounds, rows, unseen = folded(block, parameters, grouped(block, FOLDS))
+        count = FOLDS if block.y.sum() >= INTERCEPT_ONLY_UNDER else FOLDS_OF_FEW
+        rounds, rows, unseen = folded(block, parameters, grouped(block, count))
         calibration = affine(unseen, block.y[rows])
         mean = averaged(block, parameters, rounds)
     else:
@@ -68,7 +69,7 @@ def refit(block: Dataset, training: Training, changed: Mapping[str, Any] | None 
     three folds only as many are fitted as it takes to hold 300 positives.
     """
     parameters = parameters_for(block, training, changed)
-    folds = grouped(block, REFIT_FOLDS)
+    folds = grouped(block, FOLDS)
     held = np.cumsum([block.y[rows].sum() for _, rows in folds])
     wanted = 1 + int(np.searchsorted(held[:-1], INTERCEPT_ONLY_UNDER))
     rounds, rows, unseen = folded(block, parameters, folds[:wanted])

@@ -18,14 +18,14 @@ from scipy.special import expit, logit
 from features.settings import Training
 from training.dataset import Column, Dataset, Floats, Mask, schema
 from training.fitting.calibrate import INTERCEPT_ONLY_UNDER, SLOPES, Affine, fold, margins
-from training.fitting.fit import REFIT_FOLDS, grouped, parameters_for
+from training.fitting.fit import FOLDS, grouped, parameters_for
 from training.fitting.models import FEW
 from training.split import Split, thinned
 
 EDGES = (7, 14, 30, 60, 90)
 MOST_ROWS = 100_000  # observation × stretch; more would cost memory and bring little
 ROUNDS, ROUNDS_OF_FEW = 200, 100
-FEWEST = 20  # outcomes in the last stretch to be learnt from
+FEWEST = 20  # outcomes in a stretch to be learnt from
 STRETCH = Column("stretch", "stretch", "number", "context", 0, None)
 
 
@@ -134,7 +134,7 @@ def follow(
     made = _boosted(fit, edges, training, changed)
     if not split.folded:
         return _calibrated(made, made, settle)
-    learn, held = grouped(fit.data, REFIT_FOLDS)[0]
+    learn, held = grouped(fit.data, FOLDS)[0]
     unseen = _boosted(fit.take(learn), edges, training, changed)
     return _calibrated(made, unseen, fit.take(held))
 
@@ -153,13 +153,15 @@ def blocks_of(watch: Watch, split: Split, labelled: Dataset) -> tuple[Watch, Wat
 
 
 def learnable(watch: Watch) -> tuple[int, ...]:
-    """The edges up to the last stretch that holds outcomes enough to learn from."""
+    """The edges of stretches that hold outcomes enough to learn from.
+
+    One that holds too few becomes part of the next; what is left behind the last is not learnt.
+    """
     found: list[int] = []
-    for start, end in zip((0, *EDGES), EDGES, strict=False):
-        inside = (watch.seen >= end) & (watch.wait > start) & (watch.wait <= end)
-        if inside.sum() < FEWEST:
-            break
-        found.append(end)
+    for end in EDGES:
+        inside = (watch.seen >= end) & (watch.wait > max([0, *found])) & (watch.wait <= end)
+        if inside.sum() >= FEWEST:
+            found.append(end)
     return tuple(found)
 
 

@@ -50,7 +50,20 @@ def decisions(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("backtest", note))
     if "when" in card:
         found.append(("when", _timing(card["when"])))
-    return found
+    return found + [("warning", said) for said in warnings(card)]
+
+
+def warnings(card: Mapping[str, Any]) -> list[str]:
+    """Features that know much, but not enough to be refused: for a person to look at.
+
+    >>> leaks = [{"feature": "channel", "evidence": "AUC 0.904", "alarm": False}]
+    >>> warnings({"leaks": leaks})
+    ["feature 'channel' may know the outcome: AUC 0.904"]
+    """
+    told = [leak for leak in card.get("leaks", []) if not leak["alarm"]]
+    return [
+        f"feature '{leak['feature']}' may know the outcome: {leak['evidence']}" for leak in told
+    ]
 
 
 def _timing(when: Mapping[str, Any] | None) -> str:

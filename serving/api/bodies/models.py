@@ -21,8 +21,10 @@ class ModelSummary(Body):
     """A promoted model, and whether it answers."""
 
     model: str
-    status: Literal["ready", "failed"]
-    detail: str = absent("why it does not answer")
+    status: Literal["ready", "degraded", "failed"] = Field(
+        description="degraded: an earlier version answers than the one that was promoted"
+    )
+    detail: str = absent("why it does not answer, or not by the promoted version")
     model_version: str = absent()
     title: str = absent()
     population: str = absent()

@@ -19,6 +19,7 @@ from serving.api.chosen import scorer_of, snapshot_of, without_none
 from serving.api.problems import PROBLEMS
 from serving.ledger.reviews import counts
 from serving.scoring.scorer import Scorer
+from serving.state import SERVICE, SNAPSHOT, State
 
 DAY = 86_400.0
 COVERS = (
@@ -40,9 +41,11 @@ def routes(backing: Backing) -> APIRouter:
     async def list_models(request: Request) -> Response:
         state = backing.state()
         snapshot = snapshot_of(state)
-        told = [_summary(scorer) for scorer in state.scorers.values()]
+        told = [_summary(scorer) | _degraded(state, n) for n, scorer in state.scorers.items()]
         told += [
-            {"model": name, "status": "failed", "detail": why} for name, why in state.failed.items()
+            {"model": name, "status": "failed", "detail": why}
+            for name, why in state.failed.items()
+            if name not in (SNAPSHOT, SERVICE)
         ]
         simulated = bool(snapshot.company["simulated"])
         body = {"request_id": request_id(request), "simulated": simulated, "models": told}
@@ -92,6 +95,13 @@ def card(scorer: Scorer) -> dict[str, Any]:
         **({"curve_days": list(model.when.days)} if model.when else {}),
         "features": _features(scorer),
     }
+
+
+def _degraded(state: State, name: str) -> dict[str, str]:
+    """That a model answers by an earlier version, because the promoted one could not be loaded."""
+    if name not in state.kept:
+        return {}
+    return {"status": "degraded", "detail": state.kept[name]}
 
 
 def _summary(scorer: Scorer) -> dict[str, Any]:

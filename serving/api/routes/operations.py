@@ -49,7 +49,10 @@ class ModelReadiness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What answers, about the accounts of the day `as_of`; degraded: not all of it as promoted."""
+    """Models answer, about the accounts of the day `as_of`.
+
+    "degraded": something that was promoted or scored since cannot be taken over.
+    """
 
     request_id: str
     status: Literal["ready", "degraded"]

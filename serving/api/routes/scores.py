@@ -42,8 +42,7 @@ def routes(backing: Backing) -> APIRouter:
     async def score_accounts(request: Request) -> Response:
         asked = read_request(await body_of(request))
         found = await answer(backing, asked, request_id(request))
-        told = (score for result in found["results"] for score in result["scores"])
-        answered_by(request, {score["model"]: score["model_version"] for score in told})
+        answered_by(request, versions_in(found))
         return answered(request, found)
 
     return router
@@ -78,6 +77,12 @@ async def answer(backing: Backing, asked: ScoresRequest, request: str) -> dict[s
     }
 
 
+def versions_in(found: Mapping[str, Any]) -> dict[str, str]:
+    """Model → the version that answered."""
+    scores = [score for result in found["results"] for score in result["scores"]]
+    return {score["model"]: score["model_version"] for score in scores}
+
+
 async def results_of(
     scorers: Mapping[str, Scorer],
     accounts: Sequence[str],
@@ -89,7 +94,8 @@ async def results_of(
     """What some models say of some accounts, as the bodies `Result`; kept before it is told."""
     rows = [snapshot.table.row_of[account] for account in accounts]
     results: list[dict[str, Any]] = [
-        {"account_id": account, "scores": [], "not_applicable": []} for account in accounts
+        {"account_id": a, "as_of": snapshot.table.day(r), "scores": [], "not_applicable": []}
+        for a, r in zip(accounts, rows, strict=True)
     ]
     for name, scorer in scorers.items():
         reasons = [scorer.why_not(row) for row in rows]

@@ -1,0 +1,194 @@
+import csv
+import io
+import time
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from test_serving_world import served
+
+from serving.api.problems import ProblemError
+from serving.console.views.account import account
+from serving.console.views.asked import Asked, asked
+from serving.console.views.desk import Desk, Desks, desk
+from serving.console.views.export import exported
+from serving.console.views.queue import part
+from serving.console.views.words import AT_RISK, PROSPECTS, QUEUES, UPGRADES
+from serving.models.swap import Keeper
+from serving.state import State
+from tests.hostile import TEXTS
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    """The shared world, loaded as a worker loads it."""
+    return loaded(served().workspace)
+
+
+@pytest.fixture(scope="module")
+def made(state: State) -> Desk:
+    """Every queue of it."""
+    return desk(state)
+
+
+def loaded(workspace) -> State:
+    """What a worker holds of a workspace."""
+    keeper = Keeper(workspace)
+    keeper.look()
+    return keeper.state
+
+
+def every(made: Desk, words, **fields):
+    """All lines of what is asked for, over all pages."""
+    found, page = [], 1
+    while len(found) < (shown := part(made, words, Asked(**fields, page=page))).found:
+        found += shown.lines
+        page += 1
+    return found
+
+
+def test_the_queue_at_risk_holds_each_customer_that_the_model_is_about_by_p_times_mrr(made):
+    """Probabilities are those of the model itself; the order is by what would be lost."""
+    lines = every(made, AT_RISK)
+    scorer = made.state.scorers["churn"]
+    rows = [r for r in range(len(made.table.ids)) if scorer.why_not(r) is None]
+    said = scorer.answers(scorer.scores(rows, explain=False), explain=False)
+    by_id = {made.table.ids[r]: s for r, s in zip(rows, said, strict=True)}
+    assert {x.account for x in lines} == set(by_id)
+    assert all(x.probability == by_id[x.account]["probability"] for x in lines)
+    assert all(x.grade == by_id[x.account]["grade"] for x in lines)
+    assert [x.expected for x in lines] == sorted((x.expected for x in lines), reverse=True)
+    assert sum(x.expected for x in lines) == pytest.approx(
+        part(made, AT_RISK, Asked()).head.expected
+    )
+
+
+@pytest.mark.parametrize("words", QUEUES, ids=lambda w: w.key)
+def test_the_reasons_of_a_line_are_the_largest_that_push_the_score_up(made, words):
+    """The first is the model's own largest positive contribution, in the words of the API."""
+    scorer = made.state.scorers[words.model]
+    for line in every(made, words)[:30]:
+        [answer] = scorer.answers(scorer.scores([made.table.row_of[line.account]]))
+        up = [r["text"] for r in answer["reasons"] if r["direction"] == "raises"][:2]
+        assert [p.text for p in line.reasons][: len(up)] == up
+
+
+def test_filters_keep_what_they_say_and_nothing_else(made):
+    """Each filter alone and all together agree with the lines of the whole queue."""
+    lines = every(made, AT_RISK)
+    plan, reason = lines[0].plan, lines[0].reasons[0].signal
+    keep = {
+        "plan": (plan, lambda x: x.plan == plan),
+        "owner": (lines[1].owner, lambda x: x.owner == lines[1].owner),
+        "grade": (("A", "B"), lambda x: x.grade in "AB"),
+        "reason": (reason, lambda x: reason in [p.signal for p in x.reasons]),
+        "q": (lines[3].name[:4].upper(), lambda x: lines[3].name[:4].lower() in x.name.lower()),
+    }
+    for name, (value, fits) in keep.items():
+        found = every(made, AT_RISK, **{name: value})
+        assert [x.account for x in found] == [x.account for x in lines if fits(x)]
+    together = every(made, AT_RISK, **{n: v for n, (v, _) in keep.items() if n != "q"})
+    fits_all = [f for n, (_, f) in keep.items() if n != "q"]
+    expected = [x.account for x in lines if all(f(x) for f in fits_all)]
+    assert [x.account for x in together] == expected
+
+
+def test_renewals_within_a_window_are_those_of_the_subscription(made):
+    """From the scoring day on, so many days; an account that does not renew is never in it."""
+    found = {x.account for x in every(made, AT_RISK, renewal=30)}
+    day = np.datetime64(made.table.as_of)
+    ends = {a: (np.datetime64(e) - day).astype(int) for a, e in made.known.renewals.items()}
+    assert found == {x.account for x in every(made, AT_RISK) if 0 <= ends.get(x.account, -1) <= 30}
+    assert found
+
+
+def test_each_choice_of_a_filter_counts_what_it_leaves(made):
+    """The number beside an option is the number of accounts after choosing it."""
+    for name, choices in part(made, AT_RISK, Asked()).choices.items():
+        for choice in choices[:4]:
+            value = {"grade": (choice.value,), "renewal": choice.value}.get(name, choice.value)
+            value = int(choice.value) if name == "renewal" else value
+            assert part(made, AT_RISK, Asked(**{name: value})).found == choice.count
+
+
+def test_the_state_of_a_page_is_its_address():
+    """What an address asks for is written into the same address again, without what is usual."""
+    wanted = Asked(q="a&b=c", plan="team", grade=("A", "D"), renewal=30, sort="mrr", page=2)
+    query = wanted.address("/console").partition("?")[2]
+    assert asked(parse_qsl(query)) == wanted
+    assert Asked().address("/console") == "/console"
+
+
+@pytest.mark.parametrize("model", ["churn", "upgrade"])
+def test_the_parts_of_an_account_are_the_models_and_sum_to_its_probability(made, model):
+    """Each signal's part is the booster's own contribution; base and parts are the log-odds."""
+    scorer = made.state.scorers[model]
+    for account_id in [x.account for x in every(made, AT_RISK if model == "churn" else UPGRADES)]:
+        why = account(made, account_id, model).why
+        row = np.array([made.table.row_of[account_id]], dtype=np.intp)
+        inputs = scorer.encoder.rows(made.table, row)
+        raw = scorer.model.booster.predict(inputs, pred_contrib=True)[0]
+        by_signal = dict.fromkeys(scorer.model.signals, 0.0)
+        for feature, part_ in zip(scorer.model.features, raw[:-1], strict=True):
+            by_signal[feature.signal] += part_
+        shown = {c.signal: c.part for c in why.contributions}
+        for signal, value in by_signal.items():
+            assert shown.get(signal, 0.0) == pytest.approx(value, abs=1e-9)
+        total = why.base + sum(shown.values())
+        assert total == pytest.approx(why.log_odds, abs=1e-9)
+        assert expit(total) == pytest.approx(why.probability, abs=1e-9)
+        assert why.steps[-1].end == pytest.approx(why.log_odds, abs=1e-9)
+        assert why.steps[0].start == why.base
+
+
+def test_what_one_can_act_on_stands_apart_from_context(made):
+    """Every reason stands on one side only, by the catalogue's own word for its signal."""
+    kinds = {name: w.kind for name, w in made.snapshot.wordings.items()}
+    for line in every(made, PROSPECTS)[:20]:
+        why = account(made, line.account).why
+        assert all(kinds[p.signal] == "act" for p in why.act)
+        assert all(kinds[p.signal] != "act" for p in why.context)
+
+
+def test_an_account_that_is_not_there_is_told_as_such(made):
+    """An unknown id gives a problem, not a page."""
+    with pytest.raises(ProblemError, match="No account 'nobody'"):
+        account(made, "nobody")
+
+
+def test_a_desk_is_made_once_for_a_state(state):
+    """Another state gives another desk; until that is made, the former one serves."""
+    desks = Desks()
+    first = desks.of(state)
+    assert desks.of(state) is first
+    other = loaded(served().workspace)
+    assert desks.of(other) is first
+    deadline = time.monotonic() + 60
+    while desks.of(other).state is not other and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert desks.of(other).state is other
+
+
+def test_the_export_holds_the_lines_and_no_formula(made):
+    """Every account asked for, its exact figures, and no cell that a spreadsheet would run."""
+    for words in QUEUES:
+        text = exported(made, words, Asked()).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text)))
+        lines = every(made, words)
+        assert [r["account_id"] for r in rows] == [x.account for x in lines]
+        assert [float(r["probability"]) for r in rows] == [x.probability for x in lines]
+        cells = [cell for row in rows for cell in row.values()]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
+
+
+def test_hostile_names_are_texts_in_the_export(made):
+    """A name that begins like a formula is quoted, in every queue."""
+    ids = made.table.ids
+    names = {account_id: TEXTS[i % len(TEXTS)] for i, account_id in enumerate(ids)}
+    hostile = replace(made, known=replace(made.known, names=names))
+    text = exported(hostile, PROSPECTS, Asked()).decode("utf-8-sig")
+    found = [row["name"] for row in csv.DictReader(io.StringIO(text))]
+    assert any(name.startswith("'=") for name in found)
+    assert not [name for name in found if name.startswith("=")]
