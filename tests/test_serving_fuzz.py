@@ -84,11 +84,12 @@ def test_whatever_the_document_allows_or_forbids_is_answered_as_it_says(
                 checks.response_schema_conformance,
             ])  # fmt: skip
 
-    each = CASES // 2 // len(operations) + 1
+    # Some have little to vary: the others make up for them.
+    each = int(1.4 * CASES / 2 / len(operations))
     for operation in operations:
         fuzz(operation.as_strategy(generation_mode=mode), asked, accounts, each)
     print(mode, dict(sorted(found.items())))
-    assert sum(found.values()) >= CASES // 4
+    assert sum(found.values()) >= CASES // 2
 
 
 def fuzz(cases: Any, asked: Any, accounts: list[str], each: int) -> None:
