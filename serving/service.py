@@ -69,8 +69,9 @@ class Scoring:
     """Loads what was promoted when the worker starts; the supervisor only reads the class."""
 
     def __init__(self) -> None:
+        logs.configure()
         # Imported here because the supervisor imports this module and needs none of it.
-        with without():
+        with logs.told_why(), without():
             import lightgbm  # noqa: F401 - so that it is not first imported outside this block
 
             from features.workspace import Workspace
@@ -80,14 +81,12 @@ class Scoring:
             from serving.ledger.database import connected, url_of
             from serving.models.swap import Keeper
 
-            logs.configure()
-            with logs.told_why():
-                workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
-                self.keeper = Keeper(workspace)
-                self.keeper.look()
-                state = Watched(lambda: self.keeper.state, workspace)
-                backing = Backing(state, connected(url_of(workspace)), workspace)
-                Surface.application = create_app(backing)
+            workspace = Workspace(Path(os.environ["GOLDPAN_WORKSPACE"]))
+            self.keeper = Keeper(workspace)
+            self.keeper.look()
+            state = Watched(lambda: self.keeper.state, workspace)
+            backing = Backing(state, connected(url_of(workspace)), workspace)
+            Surface.application = create_app(backing)
 
     @on_deployment
     @staticmethod

@@ -8,7 +8,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from running import Running, running
+from serving_process import Service, running
 from test_serving_world import authorization, served
 
 from serving.api.problems import Problem
@@ -20,7 +20,7 @@ URL = "/v1/scores"
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Running]:
+def service() -> Iterator[Service]:
     """Two workers that share nothing but the ledger."""
     with running(served().workspace, workers=2) as service:
         yield service
@@ -32,12 +32,12 @@ def an_account() -> str:
     return str(table["account_id"][0].as_py())
 
 
-def ask(service: Running, name: str | None, body: bytes, key: str = "") -> httpx.Response:
+def ask(service: Service, name: str | None, body: bytes, key: str = "") -> httpx.Response:
     """A request on a connection of its own, under a name."""
     headers = {"content-type": "application/json"} | authorization()
     headers |= {"authorization": key} if key else {}
     headers |= {"idempotency-key": name} if name else {}
-    with service.client(headers) as client:
+    with service.asking(headers) as client:
         return client.post(URL, content=body)
 
 
@@ -46,7 +46,7 @@ def a_body(account: str = "") -> bytes:
     return f'{{"accounts": ["{account or an_account()}"]}}'.encode()
 
 
-def test_the_same_request_again_gets_the_same_bytes(service: Running) -> None:
+def test_the_same_request_again_gets_the_same_bytes(service: Service) -> None:
     """From either worker: status, body and the first request's id; and it says that it is one."""
     first = ask(service, "again", a_body())
     assert first.status_code == 200
@@ -59,7 +59,7 @@ def test_the_same_request_again_gets_the_same_bytes(service: Running) -> None:
     assert ask(service, None, a_body()).json()["request_id"] != first.json()["request_id"]
 
 
-def test_an_error_of_the_callers_is_kept_too(service: Running) -> None:
+def test_an_error_of_the_callers_is_kept_too(service: Service) -> None:
     """What was not found the first time is not found, in the same words."""
     first = ask(service, "an-error", a_body("nobody"))
     again = ask(service, "an-error", a_body("nobody"))
@@ -67,7 +67,7 @@ def test_an_error_of_the_callers_is_kept_too(service: Running) -> None:
     assert again.content == first.content
 
 
-def test_another_body_under_the_same_name_is_refused(service: Running) -> None:
+def test_another_body_under_the_same_name_is_refused(service: Service) -> None:
     """422, whatever the body; and the first answer stays."""
     first = ask(service, "other", a_body())
     refused = ask(service, "other", a_body() + b" ")
@@ -78,7 +78,7 @@ def test_another_body_under_the_same_name_is_refused(service: Running) -> None:
     assert ask(service, "other", a_body()).content == first.content
 
 
-def test_each_api_key_has_its_own_names(service: Running) -> None:
+def test_each_api_key_has_its_own_names(service: Service) -> None:
     """Another key's answers are never told."""
     first = ask(service, "shared", a_body())
     other = ask(service, "shared", a_body(), authorization("score")["authorization"])
@@ -86,7 +86,7 @@ def test_each_api_key_has_its_own_names(service: Running) -> None:
     assert other.json()["request_id"] != first.json()["request_id"]
 
 
-def test_a_key_without_the_scope_keeps_nothing(service: Running) -> None:
+def test_a_key_without_the_scope_keeps_nothing(service: Service) -> None:
     """403 each time, and no row."""
     key = authorization("read")["authorization"]
     for _ in range(2):
@@ -95,10 +95,10 @@ def test_a_key_without_the_scope_keeps_nothing(service: Running) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "é", "x" * 201, "a\tb"])
-def test_a_name_that_is_none_is_refused(service: Running, name: str) -> None:
+def test_a_name_that_is_none_is_refused(service: Service, name: str) -> None:
     """It says what a name is."""
     headers = {"content-type": "application/json", **authorization()}
-    with service.client(headers) as client:
+    with service.asking(headers) as client:
         raw = [*client.headers.raw, (b"Idempotency-Key", name.encode())]
         answer = client.post(URL, content=a_body(), headers=raw)
     assert answer.status_code == 422
@@ -106,7 +106,7 @@ def test_a_name_that_is_none_is_refused(service: Running, name: str) -> None:
     assert problem.expected == "1 to 200 printable ASCII characters without spaces"
 
 
-def test_of_many_at_once_one_does_the_work(service: Running) -> None:
+def test_of_many_at_once_one_does_the_work(service: Service) -> None:
     """Twenty at once, to both workers: the same bytes for all."""
     with ThreadPoolExecutor(20) as pool:
         found = list(pool.map(lambda _: ask(service, "at-once", a_body()), range(20)))
@@ -115,7 +115,7 @@ def test_of_many_at_once_one_does_the_work(service: Running) -> None:
     assert sum("idempotency-replayed" not in answer.headers for answer in found) == 1
 
 
-def test_who_waits_too_long_is_told_to_come_back(service: Running) -> None:
+def test_who_waits_too_long_is_told_to_come_back(service: Service) -> None:
     """While another does the work: 409 with Retry-After, after at most some seconds."""
     assert ask(service, "held", a_body()).status_code == 200
     ledger, text = opened(served().workspace), "held"
@@ -129,7 +129,7 @@ def test_who_waits_too_long_is_told_to_come_back(service: Running) -> None:
     assert Problem.model_validate_json(answer.content).type.endswith("idempotency-key-in-use")
 
 
-def test_without_the_header_the_ledger_is_not_asked(service: Running) -> None:
+def test_without_the_header_the_ledger_is_not_asked(service: Service) -> None:
     """No row is written."""
     before = rows()
     assert ask(service, None, a_body()).status_code == 200

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from running import Running, running
+from serving_process import Service, running
 from test_serving_world import authorization, served
 
 from serving.api.logs import JsonLine, raised
@@ -27,7 +27,7 @@ PLANTED = re.compile(rb"ada.{0,3}lovelace", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Running]:
+def service() -> Iterator[Service]:
     """Two workers."""
     with running(served().workspace, workers=2) as service:
         yield service
@@ -39,13 +39,13 @@ def an_account() -> str:
     return str(table["account_id"][0].as_py())
 
 
-def plant(service: Running) -> int:
+def plant(service: Service) -> int:
     """Send an e-mail address in every place that a request has; how many requests."""
     encoded = EMAIL.replace("@", "%40")
     headers = authorization()
     bodies: list[Any] = [{"accounts": [EMAIL]}, {"accounts": [an_account(), EMAIL]}, {EMAIL: 1}]
     bodies += [[EMAIL], {"accounts": [EMAIL + " "]}, {"accounts": ["a"], "models": [EMAIL]}]
-    with service.client(headers) as client:
+    with service.asking(headers) as client:
         for body in bodies:
             client.post("/v1/scores", json=body)
         client.post("/v1/scores", content=b'{"' + EMAIL.encode(), headers={"content-type": EMAIL})
@@ -67,7 +67,7 @@ def plant(service: Running) -> int:
     return len(bodies) + 10 + 3
 
 
-def test_no_line_of_the_log_knows_a_person(service: Running) -> None:
+def test_no_line_of_the_log_knows_a_person(service: Service) -> None:
     """An address planted in ids, paths, queries, bodies and headers stands nowhere; all is JSON."""
     before = len(service.log())
     sent = plant(service)
@@ -78,23 +78,25 @@ def test_no_line_of_the_log_knows_a_person(service: Running) -> None:
     assert all({"time", "level", "log"} <= line.keys() for line in lines)
 
 
-def test_a_line_says_what_an_operator_needs(service: Running) -> None:
+def test_a_line_says_what_an_operator_needs(service: Service) -> None:
     """Method, template, status, milliseconds, key, models and the request's id; no more."""
-    with service.client(authorization()) as client:
+    with service.asking(authorization()) as client:
         answer = client.post("/v1/scores", json={"accounts": [an_account()]})
     time.sleep(0.3)
     [line] = [li for li in service.log() if li.get("request_id") == answer.json()["request_id"]]
     assert line.keys() == {"time", "level", "log", "request_id", "method", "route", "status", "ms",
                            "key", "models"}  # fmt: skip
     assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/scores", 200)
-    assert line["models"] == {"churn": "1", "pql": "1", "upgrade": "1"}
+    [result] = answer.json()["results"]
+    assert line["models"] == {s["model"]: s["model_version"] for s in result["scores"]}
+    assert line["models"]
     assert line["key"] == authorization()["authorization"].split("_")[1]
     assert 0 < line["ms"] < 10_000
 
 
-def figures(service: Running) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def figures(service: Service) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """Every sample that `/metrics` gives."""
-    with service.client(authorization("read")) as client:
+    with service.asking(authorization("read")) as client:
         answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.text)
@@ -105,7 +107,7 @@ def figures(service: Running) -> dict[tuple[str, frozenset[tuple[str, str]]], fl
     }
 
 
-def counted(service: Running, **labels: str) -> float:
+def counted(service: Service, **labels: str) -> float:
     """Requests counted under some labels."""
     return sum(
         value for (name, its), value in figures(service).items()
@@ -113,19 +115,19 @@ def counted(service: Running, **labels: str) -> float:
     )  # fmt: skip
 
 
-def test_the_figures_are_those_of_all_workers(service: Running) -> None:
+def test_the_figures_are_those_of_all_workers(service: Service) -> None:
     """Forty requests on forty connections are forty, whichever worker one asks."""
     before = counted(service, route="/v1/scores", status="200")
     for _ in range(40):
-        with service.client(authorization()) as client:
+        with service.asking(authorization()) as client:
             assert client.post("/v1/scores", json={"accounts": [an_account()]}).status_code == 200
     for _ in range(6):
         assert counted(service, route="/v1/scores", status="200") == before + 40
 
 
-def test_labels_are_few_and_know_no_account(service: Running) -> None:
+def test_labels_are_few_and_know_no_account(service: Service) -> None:
     """Templates, statuses, models: made-up paths and methods become one label."""
-    with service.client(authorization()) as client:
+    with service.asking(authorization()) as client:
         for n in range(20):
             client.get(f"/v1/accounts/{EMAIL}/{n}/x")
             client.request("M-SEARCH", f"/{n}")
@@ -140,14 +142,14 @@ def test_labels_are_few_and_know_no_account(service: Running) -> None:
     assert {dict(its).get("method") for _, its in found} <= {None, "GET", "POST", "other"}
 
 
-def test_uvicorn_runs_on_uvloop_and_httptools(service: Running) -> None:
+def test_uvicorn_runs_on_uvloop_and_httptools(service: Service) -> None:
     """The worker has both, compiled, in its memory."""
     for worker in service.workers():
         loaded = {Path(m.path).name.partition(".")[0] for m in worker.memory_maps()}
         assert {"loop", "parser"} <= loaded
 
 
-def test_what_a_killed_worker_had_under_way_is_forgotten(service: Running) -> None:
+def test_what_a_killed_worker_had_under_way_is_forgotten(service: Service) -> None:
     """Its counts stay; the figure of requests in flight is of those who live."""
     before = counted(service, route="/v1/scores")
     victim = service.workers()[0]

@@ -91,4 +91,4 @@ def _uncaught(
 ) -> None:
     """What nothing caught, in a thread or at the top."""
     if error is not None and not issubclass(kind, KeyboardInterrupt):
-        logging.getLogger(OURS).critical("uncaught", exc_info=(kind, error, at))
+        logging.getLogger(OURS).critical("uncaught %s", kind.__name__, exc_info=(kind, error, at))

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.api.access import OPEN, opens
+from serving.api.access import SIGNED, opens
 from serving.api.answers import request_id
 from serving.api.backing import Backing
 from serving.api.bodies import ScoresRequest, parse_strictly
@@ -49,7 +49,7 @@ def routes(backing: Backing) -> APIRouter:
         operation_id="scoreForHubspot",
         summary="Score one account for a HubSpot workflow; signed by HubSpot instead of a key",
         responses=PROBLEMS,
-        dependencies=opens(OPEN),  # the signature is checked before anything is read
+        dependencies=opens(SIGNED),  # the signature is checked before anything is read
         openapi_extra={"requestBody": REQUEST_BODY},
     )
     async def score_for_hubspot(request: Request) -> Response:
