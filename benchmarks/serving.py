@@ -5,8 +5,11 @@ called in process. `benchmarks/README.md` says what each line means. All data ar
 """
 
 import argparse
+import json
 import shutil
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -30,6 +33,8 @@ from benchmarks.serving_servers import (
 )
 from benchmarks.serving_world import FEATURES, SHAPE, TREES, make
 from features.workspace import Workspace
+from serving.scoring.accounts import current_snapshot, load_snapshot
+from serving.scoring.scorer import bind
 
 FOLDER = Path("workspace/benchmarks/serving")
 MARKS = ("<!-- serving: begin -->", "<!-- serving: end -->")
@@ -104,6 +109,7 @@ def in_process(workspace: Workspace, seconds: float) -> float:
 
 def measured(server: Server, chosen: argparse.Namespace, workspace: Workspace) -> list[Line]:
     """One server under every load; a first second of each server is not counted."""
+    agree(server, workspace)
     closed(server.target, 4, min(2.0, chosen.seconds))
     seconds = chosen.seconds
     lines = [
@@ -124,6 +130,29 @@ def measured(server: Server, chosen: argparse.Namespace, workspace: Workspace) -
             lines.append(_line(replace(server, target=batch), name,
                                partial(closed, at_once=1, seconds=seconds)))  # fmt: skip
     return lines
+
+
+def agree(server: Server, workspace: Workspace) -> None:
+    """SystemExit when what the server tells of the first account is not what the model says."""
+    snapshot = load_snapshot(current_snapshot(workspace))
+    row = snapshot.table.row_of[accounts(workspace)[0]]
+    expected = float(bind(load(workspace), snapshot).scores([row]).chances[0])
+    told = asked(server.target)
+    if str(expected) not in told and f"{expected:.6g}" not in told:
+        raise SystemExit(f"{server.name} does not say {expected}:\n{told[:2000]}")
+
+
+def asked(target: Target) -> str:
+    """The answer to the first request."""
+    body = json.dumps(target.bodies[0]).encode()
+    headers = {"content-type": "application/json", **target.headers}
+    request = urllib.request.Request(target.url, body, headers)  # noqa: S310 - our own server
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(request, timeout=60) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read().decode()}"
 
 
 def _line(server: Server, name: str, loop: Callable[[Target], Heard]) -> Line:
@@ -162,7 +191,7 @@ def ratios(lines: list[Line], within: float) -> str:
         mine = at_work[OURS]
         said = [f"{mine.cpu_ms / within:.2f} × the CPU of the contributions alone (aim: ≤ 2)"]
         for rival, aim in ((BARE, "≥ 0.9"), (MLFLOW, "≥ 20")):
-            if rival in at_work:
+            if rival in at_work and at_work[rival].heard.seconds:
                 times = mine.heard.rate / at_work[rival].heard.rate
                 name = rival.removesuffix(" *")
                 said.append(f"{times:.2f} × the requests/s of {name} (aim: {aim})")
