@@ -174,6 +174,7 @@ def table(found: Sequence[Shares]) -> str:
 
 @cache
 def everyone(strength: float) -> Dataset:
+    """Very many accounts that no model has seen: what is found in them stands for the truth."""
     return population(MANY, 999, strength)
 
 
