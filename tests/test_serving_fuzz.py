@@ -34,9 +34,9 @@ PROBLEM = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r]*\r\n(.*?)\r\n\r\n", re.DOTALL)
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """Two workers, without a limit on how often one key asks."""
-    limits = {"GOLDPAN_RATE": "1000000", "GOLDPAN_BURST": "1000000"}
-    with running(served().workspace, workers=2, **limits) as service:
+    """Two workers, without a limit on how often one key asks, and with HubSpot set up."""
+    told = {"GOLDPAN_RATE": "1000000", "GOLDPAN_BURST": "1000000", "GOLDPAN_HUBSPOT_SECRET": "x"}
+    with running(served().workspace, workers=2, **told) as service:
         yield service
 
 
