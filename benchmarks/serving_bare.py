@@ -1,7 +1,7 @@
 """The bare rival: the same model, accounts and reasons behind FastAPI and nothing else.
 
 `GOLDPAN_WORKSPACE=… uvicorn benchmarks.serving_bare:app`. No keys, no problems, no strict JSON, no
-request ids, no hot swap: what FastAPI does by itself.
+request ids, no ledger, no log, no hot swap: what FastAPI does by itself.
 """
 
 import os
@@ -39,7 +39,8 @@ class Request(BaseModel):
 async def scores(request: Request) -> dict[str, Any]:
     """Scores with reasons."""
     rows = [SNAPSHOT.table.row_of[account] for account in request.accounts]
-    answers = {
-        scorer.model.name: scorer.answers(rows, explain=request.reasons) for scorer in SCORERS
-    }
+    answers = {}
+    for scorer in SCORERS:
+        found = scorer.scores(rows, explain=request.reasons)
+        answers[scorer.model.name] = scorer.answers(found, explain=request.reasons)
     return {"accounts": request.accounts, "scores": answers}

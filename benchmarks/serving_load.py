@@ -6,11 +6,13 @@ The client is small on purpose: on a machine of two cores it must leave them to 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import numpy as np
+
+IDLE_SECONDS = 3.0
 
 
 @dataclass
@@ -59,15 +61,22 @@ class Connection:
         parts = urlsplit(target.url)
         self.host, self.port = parts.hostname, parts.port
         self.writer: asyncio.StreamWriter | None = None
+        self.used = 0.0
 
     async def post(self, request: bytes) -> str:
-        """Send a request; "" for an answer with status 200, else what came."""
+        """Send a request; "" for an answer with status 200, else what came.
+
+        A connection that was long idle is given up: the server may be closing it.
+        """
+        if time.perf_counter() - self.used > IDLE_SECONDS:
+            self.close()
         if self.writer is None:
             self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
         self.writer.write(request)
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
         content = await self.reader.readexactly(int(length))
+        self.used = time.perf_counter()
         if head.startswith(b"HTTP/1.1 200"):
             return ""
         return f"{head[:12].decode()} {content[:200].decode(errors='replace')}"
@@ -138,6 +147,3 @@ async def _ask(connection: Connection, request: bytes, due: float, heard: Heard)
         heard.errors.append(error)
     else:
         heard.seconds.append(time.perf_counter() - due)
-
-
-Loop = Callable[[Target, float], Heard]

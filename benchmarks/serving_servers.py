@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from benchmarks.serving_load import Target
@@ -128,16 +129,20 @@ def _logged(workspace: Workspace) -> Path:
 
 
 def _rows(workspace: Workspace) -> list[dict[str, object]]:
+    """The accounts' features; 0 for what is missing, for which JSON's tables have no number."""
     model = load(workspace)
-    snapshot = load_snapshot(current_snapshot(workspace))
-    scorer = bind(model, snapshot)
-    rows = [row for row in range(len(snapshot.table.ids)) if scorer.why_not(row) is None]
-    values = scorer.encoder.rows(snapshot.table, rows).tolist()  # type: ignore[arg-type]
     return [
-        {"dataframe_split": {"columns": model.names,
-                             "data": [[None if v != v else v for v in row]]}}
-        for row in values
-    ]  # fmt: skip
+        {"dataframe_split": {"columns": model.names, "data": [row]}}
+        for row in filled(workspace).tolist()
+    ]
+
+
+def filled(workspace: Workspace) -> np.ndarray:
+    """The model's rows of the accounts that are asked about, 0 for what is missing."""
+    snapshot = load_snapshot(current_snapshot(workspace))
+    scorer = bind(load(workspace), snapshot)
+    which = np.array([snapshot.table.row_of[account] for account in accounts(workspace)])
+    return np.nan_to_num(scorer.encoder.rows(snapshot.table, which))
 
 
 @contextmanager
@@ -145,7 +150,10 @@ def _started(
     name: str, workers: int, command: list[str], target: Target, url: str, workspace: Workspace
 ) -> Iterator[Server]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    settings = {"PYTHONPATH": path, "GOLDPAN_WORKSPACE": str(workspace.root.resolve()),
+    # MLflow starts uvicorn by its name.
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    settings = {"PATH": programs, "PYTHONPATH": path,
+                "GOLDPAN_WORKSPACE": str(workspace.root.resolve()),
                 "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE",
                 "MLFLOW_DISABLE_TELEMETRY": "true"}  # fmt: skip
     with (workspace.tmp / "benchmark.log").open("wb") as log:

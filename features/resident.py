@@ -18,7 +18,7 @@ from features import lake
 from features.build import named, table_schema
 from features.compute.block import Block
 from features.compute.session import Session
-from features.engines.engine import Engine, engine_of
+from features.engines.engine import Engine, engine_of, running_on
 from features.events import CONTRACT
 from features.identity import resolve
 from features.points import known_points, numbered, observed_points, with_peers
@@ -32,7 +32,7 @@ class Resident:
     """Computes rows in one process for as long as it lives; to be closed."""
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
-        self.workspace, self.settings = workspace, settings
+        self.workspace, self.settings = workspace, running_on(settings, "duckdb")
         self.features = named(settings, None)
         self.schema = table_schema(self.features)
         self._engine: Engine | None = None

@@ -3,6 +3,7 @@ import base64
 import gzip
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,11 @@ class Intake:
     def rows(self, table: str = "events") -> list[dict[str, Any]]:
         """A table of the lake."""
         return read_table(self.workspace, table).to_pylist()
+
+
+def copied(workspace: Workspace, to: Path) -> Path:
+    """A copy with a ledger of its own: to open SQLite's file beside SQLite lets go of its locks."""
+    return Path(shutil.copytree(workspace.root, to, ignore=shutil.ignore_patterns("ledger.db*")))
 
 
 @pytest.fixture

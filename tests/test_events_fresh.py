@@ -1,5 +1,4 @@
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from asked import state_of
-from test_events_api import SETTINGS, Intake
+from test_events_api import SETTINGS, Intake, copied
 from test_serving_world import ROOT, authorization, free_port, served
 
 from features import lake
@@ -34,8 +33,7 @@ NEXT = next_midnight().isoformat()
 @pytest.fixture
 def intake(tmp_path: Path) -> Intake:
     """An intake over a copy of the serving tests' world."""
-    shutil.copytree(served().workspace.root, tmp_path / "copy")
-    return Intake(tmp_path / "copy")
+    return Intake(copied(served().workspace, tmp_path / "copy"))
 
 
 def someone(place: int = 0) -> tuple[str, str]:

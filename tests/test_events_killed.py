@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from test_events_api import SETTINGS, TRACK, Intake
+from test_events_api import SETTINGS, TRACK, Intake, copied
 from test_serving_world import ROOT, authorization, free_port, served
 
 from features.lake import read_table
@@ -223,10 +223,7 @@ serve(Workspace(Path(sys.argv[1])), port=int(sys.argv[2]), workers=2)
 
 def test_the_whole_service_killed_while_events_come_loses_none(tmp_path: Path) -> None:
     """BentoML with two workers, each with a journal of its own, killed with all its processes."""
-    import shutil
-
-    root = tmp_path / "copy"
-    shutil.copytree(served().workspace.root, root)
+    root = copied(served().workspace, tmp_path / "copy")
     headers = authorization("events", root=root)
     port = free_port()
     command = [sys.executable, "-c", SERVE, str(root), str(port)]
