@@ -5,7 +5,8 @@ READY := .venv/ready
 # A process for each core, each with one thread: two thread pools on two cores would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: install install-spark demo serve test test-long check format docs notebooks screenshots lock clean
+.PHONY: install install-spark demo bento serve test test-long check format docs notebooks screenshots \
+	lock clean
 
 demo: install  ## simulate a company, learn from it, score it, serve it
 	$(RUN)/goldpan demo $(ARGS)
@@ -25,6 +26,9 @@ install-spark: install .venv/spark  ## PySpark, for `goldpan build --engine spar
 .venv/spark: requirements-spark.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-spark.lock
 	touch .venv/spark
+
+bento: install  ## build the service as a Bento, into BENTOML_HOME
+	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build --bentofile deploy/bentofile.yaml .
 
 serve: install  ## serve what was promoted and scored
 	$(RUN)/goldpan serve $(ARGS)
@@ -75,6 +79,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 
 lock: install  ## resolve the dependencies again, newest first
 	$(LOCK) --upgrade pyproject.toml --extra dev --output-file requirements.lock
+	$(LOCK) --group serving --constraints requirements.lock --output-file requirements-serving.lock
 	echo 'pyspark>=4,<5' | $(LOCK) --constraints requirements.lock - --output-file requirements-spark.lock
 
 clean:  ## remove what was made, not what was installed

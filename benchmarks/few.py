@@ -173,13 +173,14 @@ def table(found: Sequence[Shares]) -> str:
 
 
 @cache
-def _everyone(strength: float) -> Dataset:
+def everyone(strength: float) -> Dataset:
+    """Very many accounts that no model has seen: what is found in them stands for the truth."""
     return population(MANY, 999, strength)
 
 
 def _truth(booster: object, test: Dataset, strength: float) -> tuple[float, float]:
     """AUC and observed over expected of a model among very many accounts, on the same days."""
-    many = _everyone(strength)
+    many = everyone(strength)
     late = many.take(many.as_of >= test.as_of.min())
     margin = margins(booster, late.X, 1)
     auc = Ranking(margin, late.y).both(np.ones(len(late.y)))[0]

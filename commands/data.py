@@ -73,7 +73,7 @@ def simulate(
 def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> None:
     """Read files into the lake, once.
 
-    Takes the sources that the settings name, or only SOURCES.
+    Takes the sources that the settings name, or only SOURCES, and events that came by HTTP.
 
     What was stored before is counted as duplicate; what does not meet the contract goes to the dead
     letters with its reason, file and line. Nothing is lost: sent = stored + duplicates + dead
@@ -82,12 +82,14 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
     from features.identity.resolve import unresolved
     from features.sources.dead_letters import dead_letters
     from features.sources.ingest import ingest as run
+    from serving.intake.collect import collected_unless_served
 
     place, settings = opened(workspace, settings_file)
     base = settings_file.resolve().parent
     try:
         with screen.step("Ingesting") as progress:
             counts = run(place, settings, base=base, only=sources or None, progress=progress)
+            counts += collected_unless_served(place, settings)
     except GoldpanError:
         if letters := dead_letters(place).to_pylist():
             screen.refused_so_far(letters)

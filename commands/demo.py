@@ -61,7 +61,7 @@ def demo(
         screen.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
     if not no_serve:
         a_demo_user(place, port)
-        served(place, HOST, port, 1, key=for_the_demo(place))
+        served(place, settings_file, HOST, port, 1, key=for_the_demo(place))
 
 
 def begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:

@@ -41,14 +41,17 @@ def scored(workspace: Workspace, settings: Settings, as_of: date | None) -> None
 def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: int) -> None:
     """Answer `/v1`; Ctrl-C stops it.
 
-    Every request needs a key (`goldpan key create`). Needs neither the settings nor MLflow: all it
-    reads lies in WORKSPACE/bundles and WORKSPACE/scores, and the ledger: WORKSPACE/ledger.db, or
-    the database whose URL is in GOLDPAN_LEDGER.
+    Every request needs a key (`goldpan key create`). Needs no MLflow: all it reads lies in
+    WORKSPACE/bundles and WORKSPACE/scores, and the ledger: WORKSPACE/ledger.db, or the database
+    whose URL is in GOLDPAN_LEDGER. With the settings, an event that `/v1/events` takes is seen by
+    its account's next score; without, it is kept and waits for `goldpan ingest`.
     """
-    served(Workspace(workspace), host, port, workers, key=None)
+    served(Workspace(workspace), settings_file, host, port, workers, key=None)
 
 
-def served(workspace: Workspace, host: str, port: int, workers: int, *, key: str | None) -> None:
+def served(
+    workspace: Workspace, settings: Path, host: str, port: int, workers: int, *, key: str | None
+) -> None:
     """Serve until stopped; show a request with the key, or how to make one."""
     from serving.scoring.accounts import an_account
     from serving.start import LOOPBACK
@@ -59,6 +62,6 @@ def served(workspace: Workspace, host: str, port: int, workers: int, *, key: str
         screen.warned([f"{host} is open to others, and keys travel as they are: put TLS before it"])
     screen.OUT.print("Starting the service …")
     run(
-        workspace, host, port, workers,
+        workspace, host, port, workers, settings=settings,
         ready=lambda url: screen.how_to_call(url, account, key),
     )  # fmt: skip

@@ -74,7 +74,8 @@ class Source(Section):
     """One file (or glob of files), mapped to a table of the contract or exported by a vendor.
 
     A mapped source says `table` and `columns`. `once`: an expression; of rows for which it is equal
-    only the first known is kept. `optional`: columns that a file may lack, which are then empty.
+    only the first known is kept. `first_wins`: of events of one message_id the first stored is
+    kept, whatever the others say. `optional`: columns that a file may lack, which are then empty.
     A vendor's export feeds several tables, each a source of its own (`name`_events and so on):
     those in `take`. `group_type`: which of the vendor's kinds of groups is an account; without it
     the vendor does not tell accounts.
@@ -94,6 +95,7 @@ class Source(Section):
     zone: Zone | None = None
     where: str | None = None
     once: str | None = None
+    first_wins: bool = False
     optional: tuple[str, ...] = ()
     lookup: Lookup | None = None
 

@@ -21,6 +21,7 @@ import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings i
 from features.errors import GoldpanError, InputError, NotReadyError
 from features.workspace import Workspace
 from serving.api.logs import WHY
+from serving.intake.beside import refreshing
 from serving.ledger.database import opened
 from serving.ledger.keys import any_valid
 from serving.models import canary
@@ -41,12 +42,15 @@ def serve(
     port: int = PORT,
     workers: int = 1,
     *,
+    settings: Path | None = None,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve the promoted models until SIGINT or SIGTERM; `ready` is called with the URL.
 
-    Raises NotReadyError before anything was promoted or scored, InputError for a damaged file, a
-    host that others can reach while there is no key, or a port that is taken.
+    With the company's `settings`, events that come in make scores fresh; without, they are kept and
+    wait for `goldpan ingest`. Raises NotReadyError before anything was promoted or scored,
+    InputError for a damaged file, a host that others can reach while there is no key, or a port
+    that is taken.
     """
     check(workspace, host, port)
     opened(workspace).dispose()
@@ -55,8 +59,11 @@ def serve(
         _wait_until_ready(child, url, told, _log(workspace))
         if not told:
             ready(url)
-        while not told and child.poll() is None:
-            time.sleep(0.1)
+        beside = environment(workspace, workers)
+        with refreshing(workspace, settings, beside, SOURCE) as look:
+            while not told and child.poll() is None:
+                look()
+                time.sleep(0.1)
     if not told:
         raise NotReadyError(f"a service that ended by itself ({_tail(_log(workspace))})")
 
@@ -104,10 +111,7 @@ def environment(workspace: Workspace, workers: int) -> dict[str, str]:
         "PROMETHEUS_MULTIPROC_DIR": str((tmp / "prometheus").resolve()),
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_QUIET": "True",
-        # Spans would be made and thrown away: half of the framework's time.
-        "OTEL_SDK_DISABLED": "true",
-        "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOLDPAN_PREPARED": "1",
     }
 
 

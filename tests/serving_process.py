@@ -1,11 +1,12 @@
 """A real service in a process of its own, and load on it, for the tests of its life."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,23 @@ class Service:
             for worker in bento.children()
             if worker.status() != psutil.STATUS_ZOMBIE
         ]
+
+    def asking(self, headers: Mapping[str, str] | None = None) -> httpx.Client:
+        """A client of another key, or of none."""
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers=headers)
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on the loopback."""
+        return int(self.url.rpartition(":")[2])
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every line of its log, each of which must be a JSON object."""
+        return [json.loads(line) for line in self.log_text().splitlines()]
+
+    def log_text(self) -> str:
+        """The log as it stands."""
+        return (self.workspace.tmp / "service.log").read_text()
 
     def report(self) -> dict[str, Any]:
         """What /readyz says."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from test_few import HORIZON, TRAINING, everyone, sized
 
+from benchmarks.few import HORIZON, TRAINING, everyone, sized
 from training.dataset import Dataset
 from training.fitting.band import band
 from training.fitting.calibrate import margins

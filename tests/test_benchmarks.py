@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import quality, quality_figures, quality_flags, quality_oracle, report
+from benchmarks import quality, quality_figures, quality_flags, quality_oracle, report, serving
 from benchmarks.features import check_small, extrapolated, main
 from benchmarks.measure import Measured, in_child
 from benchmarks.report import Run
@@ -140,3 +140,16 @@ def test_the_figures_of_quality_are_what_they_say(module: object) -> None:
     """The shares, the standing and the verdicts are those of the examples in their docstrings."""
     failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
     assert (failed, tried > 0) == (0, True)
+
+
+def test_serving_is_compared_with_the_bare_framework(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both answer as the model does, under every load and without an error; no time is asserted."""
+    serving.main(["--quick", "--servers", "ours,bare", "--workers", "1", "--folder", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "Simulated data" in said
+    rows = [line.split(" | ") for line in said.splitlines() if line.startswith("| ")][1:]
+    assert [row[0] for row in rows] == ["| goldpan serve"] * 5 + ["| uvicorn + FastAPI, bare"] * 5
+    assert [row[-1] for row in rows] == ["0 |"] * 10
+    assert "× the requests/s of uvicorn + FastAPI, bare (aim: ≥ 0.9)" in said

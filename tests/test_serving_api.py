@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow.parquet as pq
 import pytest
-from running import running
-from test_serving_world import authorization, served
+from test_serving_world import ROOT, authorization, free_port, served
 
 from serving.api.app import create_app
 from serving.api.backing import Backing
@@ -20,13 +24,30 @@ from serving.scoring.accounts import load_snapshot
 from serving.state import State
 
 JSON = {"content-type": "application/json"}
+SERVE = """
+import sys
+from pathlib import Path
+from features.workspace import Workspace
+from serving.start import serve
+serve(Workspace(Path(sys.argv[1])), port=int(sys.argv[2]), ready=lambda url: print(url, flush=True))
+"""
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[httpx.Client]:
     """A client of the running service, which must end by SIGINT and leave nothing behind."""
-    with running(served().workspace) as service, service.client(authorization()) as client:
-        yield client
+    arguments = [sys.executable, "-c", SERVE, str(served().workspace.root), str(free_port())]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        url = process.stdout.readline().strip()
+        family = psutil.Process(process.pid).children(recursive=True)
+        with httpx.Client(
+            base_url=url, timeout=30, trust_env=False, headers=authorization()
+        ) as client:
+            yield client
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def some_accounts(population: str, count: int = 1) -> list[str]:
@@ -248,11 +269,23 @@ def test_liveness_readiness_and_index_are_json(service: httpx.Client) -> None:
 
 def test_the_api_describes_itself(service: httpx.Client) -> None:
     """The OpenAPI document holds the request's pattern, the answer and the problems."""
-    post = service.get("/openapi.json").json()["paths"]["/v1/scores"]["post"]
-    request = post["requestBody"]["content"]["application/json"]["schema"]
+    document = service.get("/openapi.json").json()
+    post = document["paths"]["/v1/scores"]["post"]
+    request = meant(document, post["requestBody"]["content"]["application/json"]["schema"])
     assert request["properties"]["accounts"]["items"]["pattern"] == r"^[A-Za-z0-9_.:@-]{1,200}$"
     assert {"200", "404", "413", "415", "422", "503"} <= post["responses"].keys()
-    assert "application/problem+json" in post["responses"]["422"]["content"]
+    refusal = meant(document, post["responses"]["422"])
+    assert "application/problem+json" in refusal["content"]
+
+
+def meant(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a document, or the one that it refers to."""
+    found: dict[str, Any] = document
+    if "$ref" not in part:
+        return part
+    for name in part["$ref"].split("/")[1:]:
+        found = found[name]
+    return found
 
 
 def asked_in_process(state: Callable[[], State]) -> httpx.Response:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from running import Running, running
+from serving_process import Service, running
 from test_serving_world import authorization, served
 
 from features.errors import InputError
@@ -20,7 +20,7 @@ ACCOUNT = "acc_1"
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Running]:
+def service() -> Iterator[Service]:
     """One worker, so that its memory is that of all."""
     with running(served().workspace, GOLDPAN_IN_FLIGHT="8") as service:
         yield service
@@ -33,7 +33,7 @@ def head(*lines: str, method: str = "POST", path: str = "/v1/scores") -> bytes:
     return ("\r\n".join([*first, *lines]) + "\r\n\r\n").encode("latin-1")
 
 
-def raw(service: Running, sent: bytes, *, wait: float = 20.0) -> tuple[int, dict[str, Any], float]:
+def raw(service: Service, sent: bytes, *, wait: float = 20.0) -> tuple[int, dict[str, Any], float]:
     """Bytes on a socket of one's own: status and body of the answer, and when the end came."""
     begun = time.monotonic()
     with socket.create_connection(("127.0.0.1", service.port), timeout=wait) as connection:
@@ -102,7 +102,7 @@ def _case(request: pytest.FixtureRequest) -> tuple[bytes, int]:
 
 
 def test_what_is_malformed_is_refused_as_a_problem(
-    service: Running, case: tuple[bytes, int]
+    service: Service, case: tuple[bytes, int]
 ) -> None:
     """Each line of the table: its status, problem+json, a request's id, and the end at once."""
     sent, expected = case
@@ -112,14 +112,14 @@ def test_what_is_malformed_is_refused_as_a_problem(
     assert seconds < 5
 
 
-def test_ids_in_paths_may_be_encoded(service: Running) -> None:
+def test_ids_in_paths_may_be_encoded(service: Service) -> None:
     """`%2E`, `%40` and `%73` stand for what they encode."""
-    with service.client(authorization()) as client:
+    with service.asking(authorization()) as client:
         assert client.get("/live%7A").status_code == 200
         assert client.get("/v1/openapi-3%2E0.json").status_code == 200
 
 
-def test_an_upgrade_is_not_made(service: Running) -> None:
+def test_an_upgrade_is_not_made(service: Service) -> None:
     """A request for a WebSocket is answered as the request that it is."""
     lines = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
@@ -127,10 +127,10 @@ def test_an_upgrade_is_not_made(service: Running) -> None:
     assert raw(service, head("Upgrade: h2c", *JSON, LENGTH) + b'{"accounts": ["nobody"]}')[0] == 400
 
 
-def slow(pieces: list[bytes], pause: float) -> Callable[[Running], tuple[int, float]]:
+def slow(pieces: list[bytes], pause: float) -> Callable[[Service], tuple[int, float]]:
     """A client that sends piece after piece; the status it got, and when it was cut off."""
 
-    def run(service: Running) -> tuple[int, float]:
+    def run(service: Service) -> tuple[int, float]:
         begun = time.monotonic()
         with socket.create_connection(("127.0.0.1", service.port), timeout=40) as connection:
             found = b""
@@ -165,9 +165,9 @@ SLOW = {
 }
 
 
-def test_nobody_holds_a_connection_by_being_slow(service: Running) -> None:
+def test_nobody_holds_a_connection_by_being_slow(service: Service) -> None:
     """Each kind of slowness is told or cut off in 16 s, while others are answered at once."""
-    with ThreadPoolExecutor(len(SLOW)) as pool, service.client(authorization()) as client:
+    with ThreadPoolExecutor(len(SLOW)) as pool, service.asking(authorization()) as client:
         running = {name: pool.submit(client_, service) for name, client_ in SLOW.items()}
         for _ in range(10):
             assert client.get("/").elapsed.total_seconds() < 5
@@ -185,7 +185,7 @@ def test_nobody_holds_a_connection_by_being_slow(service: Running) -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_large_bodies_are_refused_without_being_kept(service: Running, declared: bool) -> None:
+def test_large_bodies_are_refused_without_being_kept(service: Service, declared: bool) -> None:
     """Four bodies of 60 MB: 413 each, and the worker grows by less than 20 MB."""
     [worker] = service.workers()
     before, most = worker.memory_info().rss, 0
@@ -198,42 +198,42 @@ def test_large_bodies_are_refused_without_being_kept(service: Running, declared:
     assert most - before < 20 << 20
 
 
-def sends_60_mb(service: Running, declared: bool) -> int:
+def sends_60_mb(service: Service, declared: bool) -> int:
     """Send 60 MB, with a length or in chunks."""
     size, block = 60 << 20, b" " * (1 << 16)
     headers = {"content-type": "application/json", **authorization()}
     if declared:
         headers["content-length"] = str(size)
-    with service.client(headers) as client:
+    with service.asking(headers) as client:
         blocks = (block for _ in range(size // len(block)))
         return client.post("/v1/scores", content=blocks).status_code
 
 
-def test_a_hundred_slow_bodies_do_not_keep_others_out(service: Running) -> None:
+def test_a_hundred_slow_bodies_do_not_keep_others_out(service: Service) -> None:
     """Only whole requests count as being answered."""
     waiting = []
     for _ in range(100):
         connection = socket.create_connection(("127.0.0.1", service.port))
         connection.sendall(head(*JSON, "Content-Length: 1000") + b"{")
         waiting.append(connection)
-    with service.client(authorization()) as client:
+    with service.asking(authorization()) as client:
         assert client.get("/").status_code == 200
     for connection in waiting:
         connection.close()
 
 
-def test_under_overload_every_request_is_answered(service: Running) -> None:
+def test_under_overload_every_request_is_answered(service: Service) -> None:
     """200, or 429 with Retry-After; health is told throughout; then all is as before."""
     [account] = [ACCOUNT]
     ids = [account] * 1000
 
     def many(_: int) -> list[httpx.Response]:
-        with service.client(authorization()) as client:
+        with service.asking(authorization()) as client:
             return [client.post("/v1/scores", json={"accounts": ids}) for _ in range(2)]
 
     known = json.dumps({"accounts": ids})
     assert known
-    with ThreadPoolExecutor(24) as pool, service.client() as client:
+    with ThreadPoolExecutor(24) as pool, service.asking() as client:
         asked = [pool.submit(many, n) for n in range(24)]
         alive = [client.get("/livez").status_code for _ in range(5)]
         answers = [answer for one in asked for answer in one.result()]
@@ -244,13 +244,13 @@ def test_under_overload_every_request_is_answered(service: Running) -> None:
         if answer.status_code == 429:
             assert answer.headers["retry-after"] == "1"
             assert answer.json()["type"] == "urn:goldpan:problem:overloaded"
-    with service.client(authorization()) as client:
+    with service.asking(authorization()) as client:
         assert client.get("/").status_code == 200
 
 
-def test_an_answer_tells_what_is_left(service: Running) -> None:
+def test_an_answer_tells_what_is_left(service: Service) -> None:
     """In the IETF's draft and as it was of old."""
-    with service.client(authorization("read")) as client:
+    with service.asking(authorization("read")) as client:
         headers = client.get("/").headers
     assert headers["ratelimit-policy"] == '"key";q=1200;w=2'
     assert headers["ratelimit"] == '"key";r=1199;t=1'

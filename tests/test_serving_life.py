@@ -155,7 +155,7 @@ def test_a_killed_worker_costs_no_more_than_what_it_was_answering(service: Servi
         in_flight.append(load.open)
         killed.kill()
         in_flight.append(load.open)
-        until(lambda: log.read_text().count("initialized") == WORKERS + 1)
+        until(lambda: log.read_text().count("model churn 1 answers") == WORKERS + 1)
 
     load = under_load(service, bodies(service), RATE, kill)
     assert len(load.errors) <= max(in_flight), load.errors

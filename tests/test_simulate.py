@@ -74,6 +74,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     )
     assert first == again
     assert len(first) >= 4 + 4
+    del first["identities.parquet"], other["identities.parquet"]  # without merges, both are empty
     assert not set(first.values()) & set(other.values())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import ibis
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis import _
 
 from features.compute.faults import check_finite, located
@@ -51,6 +52,34 @@ class Block:
             rows = self._joined(mine, part, ranked.slice(at, len(part)))
             at += len(part)
             yield check_finite(rows, self.features)
+
+    def standing(self, panel: pd.DataFrame) -> pa.Table:
+        """What all points of the panel are compared by: account_id, as_of_day and the numbers."""
+        for chunk in chunks(panel, CHUNK_RANKED):
+            self.session.look_at(chunk)
+            self.session.repeat("standing", self._standing)
+        rows = self.engine.to_arrow(self.engine.table("panel"))
+        self.engine.forget(lasting=True)
+        return _renamed(rows, panel, "number", "account_id")
+
+    def among(self, panel: pd.DataFrame, standing: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """The rows of the panel's few observations, when the `standing` of the others is known.
+
+        Returns them, and how they stand themselves.
+        """
+        mine = panel[panel["observed"]]
+        with located(self.features, mine, self._alone):
+            self.session.look_at(mine)
+            work = partial(self._observed, ranked=True)
+            own = self.engine.to_arrow(self.session.repeat("all", work))
+        stand = self.engine.to_arrow(self.engine.table("panel"))
+        others = _renamed(standing, panel[~panel["observed"]], "account_id", "number")
+        self.engine.add("panel", self.engine.register(others.cast(stand.schema)))
+        self.engine.forget()
+        ranked = self.engine.to_arrow(self.session.repeat("ranked", self._ranked))
+        self.engine.forget(lasting=True)
+        rows = check_finite(self._joined(mine[POINT], own, ranked), self.features)
+        return rows, _renamed(stand, panel, "number", "account_id")
 
     def _own(self, chunk: pd.DataFrame, both: bool) -> Iterator[pa.Table]:
         """What needs no peers of the chunk's observations; fills what `_ranked` reads."""
@@ -136,6 +165,14 @@ def _aside(rows: pa.Table, folder: Path) -> pa.Table:
     held = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     path.unlink()
     return held
+
+
+def _renamed(rows: pa.Table, panel: pd.DataFrame, by: str, to: str) -> pa.Table:
+    """Rows of the panel's accounts under their names instead of their numbers, or the reverse."""
+    names = panel[["account_id", "number"]].drop_duplicates("number").set_index(by)[to]
+    mine = rows.filter(pc.is_in(rows["account_id"], pa.array(names.index)))
+    renamed = pa.array(names.loc[mine["account_id"].to_pandas()])
+    return mine.set_column(0, "account_id", renamed)
 
 
 def _passes(panel: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, bool]]:

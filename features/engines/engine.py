@@ -98,10 +98,14 @@ def running_on(settings: Settings, name: str | None) -> Settings:
 
 @dataclass(frozen=True)
 class Filled:
-    """A table and the statement that fills it; `of` keeps alive what the statement reads."""
+    """A table, its columns, and the statement that fills it.
+
+    `of` keeps alive what the statement reads.
+    """
 
     name: str
     of: ibis.Table
+    columns: str
     statement: str
     lasting: bool
 
@@ -132,19 +136,19 @@ class DuckDBEngine:
 
     def keep(self, table: ibis.Table) -> ibis.Table:
         """Compute a table once, until `forget`."""
-        return self._fill(Filled(f"kept_{len(self._kept)}", table, self._sql(table), lasting=False))
+        return self._fill(self._filled(f"kept_{len(self._kept)}", table, lasting=False))
 
     def forget(self, *, lasting: bool = False) -> None:
         """Drop what was kept and registered; with `lasting`, also the tables that `add` filled."""
         gone = [*self._kept, *(self._lasting if lasting else ())]
         for name in gone:
-            self._con.drop_table(name, force=True)
+            self._con.raw_sql(f'DROP TABLE IF EXISTS "{name}"')
         self._kept.clear()
         self._lasting -= set(gone)
 
     def add(self, name: str, table: ibis.Table) -> None:
         """Append rows to a table that lives until `forget(lasting=True)`."""
-        self._fill(Filled(name, table, self._sql(table), lasting=True))
+        self._fill(self._filled(name, table, lasting=True))
 
     def repeat(self, key: str, work: Callable[[], ibis.Table]) -> ibis.Table:
         """Do work that keeps and adds tables; again by the statements of the first time."""
@@ -153,7 +157,7 @@ class DuckDBEngine:
             return self._done[key][1]
         filled, result = self._done[key]
         for one in filled:
-            self._fill(one)
+            self._run(one)
         return result
 
     def _noted(self, work: Callable[[], ibis.Table]) -> tuple[list[Filled], ibis.Table]:
@@ -166,15 +170,24 @@ class DuckDBEngine:
         self._compiled[result.op()] = self._sql(result)
         return noted, result
 
+    def _filled(self, name: str, table: ibis.Table, *, lasting: bool) -> Filled:
+        typed = self._con.compiler.type_mapper.to_string
+        columns = ", ".join(f'"{c}" {typed(kind)}' for c, kind in table.schema().items())
+        return Filled(name, table, columns, self._sql(table), lasting)
+
     def _fill(self, one: Filled) -> ibis.Table:
-        """Run a statement and put its rows into the table, which is made if it is not there."""
-        if one.name not in self._lasting:
-            self._con.create_table(one.name, schema=one.of.schema(), temp=True)
-            (self._lasting.add if one.lasting else self._kept.append)(one.name)
-        self._con.raw_sql(f'INSERT INTO "{one.name}" {one.statement}').fetchall()
+        """Run a statement, note it when work is noted, and return the table that it filled."""
+        self._run(one)
         if self._noting is not None:
             self._noting.append(one)
         return self._con.table(one.name)
+
+    def _run(self, one: Filled) -> None:
+        """Put a statement's rows into its table, which is made if it is not there."""
+        if one.name not in self._lasting:
+            self._con.raw_sql(f'CREATE TEMP TABLE "{one.name}" ({one.columns})')
+            (self._lasting.add if one.lasting else self._kept.append)(one.name)
+        self._con.raw_sql(f'INSERT INTO "{one.name}" {one.statement}').fetchall()
 
     def _sql(self, table: ibis.Table) -> str:
         self._con._run_pre_execute_hooks(table)  # makes the memtables of the expression known

@@ -90,7 +90,7 @@ class _Reader:
         texts, places = pa.array(number_of, pa.string()), pa.array(number_of.values(), pa.int64())
         numbers = ibis.memtable(pa.table({"event": texts, "key": places}))
         mine = self.session.numbered(self.session.ring["account_event_day"])
-        rows = self._read("events", mine.join(numbers, "event"), ("n",), "key")
+        rows = self._read(f"events {number_of}", mine.join(numbers, "event"), ("n",), "key")
         return rollup(rows, ("n",), self.lowest, self.accounts)
 
     def _alike(self, rows: pa.Table, names: Sequence[str]) -> Rollup:

@@ -173,21 +173,24 @@ class _Maker:
         self.engine, self.settings, self.folder = engine, settings, workspace.rollups
         self.events = lake.table_files(workspace, "events")
         self.who = resolve.read_links(workspace)
+        self.told = [lake.table_state(workspace, name) for name in ("users", "identities")]
         everything = engine.read_parquet(self.events)
         self.complete = resolve.is_complete(everything, self.who)
 
     def make(self, weeks: list[int]) -> dict[str, str]:
         """Write the rollups of some weeks in a row; week → the name of its files."""
-        first, end = weeks[0] * 7, (weeks[-1] + 1) * 7
-        span = _moment(first - 1), _moment(end)
-        raw = self.engine.read_parquet(self.events)
+        raw = self.engine.read_parquet(self.events, "events_to_roll_up")
+        again = f"weeks {weeks} {self.complete} {self.told} {daily.meaning(self.settings)}"
+        self.engine.repeat(again, lambda: self._summed(raw, weeks))
+        return self._write(weeks)
+
+    def _summed(self, raw: ibis.Table, weeks: list[int]) -> ibis.Table:
+        """Fill the table `weekly_<name>` of each rollup."""
+        keep, first, end = self.engine.keep, weeks[0] * 7, (weeks[-1] + 1) * 7
         mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
         owned = resolve.assigned(mine, self.who, complete=self.complete)
-        return self._write(daily.known_events(owned, self.settings, span), first, weeks)
-
-    def _write(self, events: ibis.Table, first: int, weeks: list[int]) -> dict[str, str]:
-        keep = self.engine.keep
-        events = keep(events)
+        span = _moment(first - 1), _moment(end)
+        events = keep(daily.known_events(owned, self.settings, span))
         by_event = daily.account_event_day(events.filter(events.day >= first))
         by_user = daily.user_day(events, self.settings.events, keep)
         tables = {
@@ -196,15 +199,21 @@ class _Maker:
         }
         by_day = daily.account_day(tables["account_event_day"], tables["user_day"], self.settings)
         tables["account_day"] = keep(by_day)
-        names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
         for name, table in tables.items():
             rows = daily.settled(table, KEYS[name])
+            self.engine.add(f"weekly_{name}", rows.mutate(part=rows.day // 7))
+        return events
+
+    def _write(self, weeks: list[int]) -> dict[str, str]:
+        names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
+        for name in KEYS:
+            rows = self.engine.table(f"weekly_{name}")
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             parts = {int(w): self.folder / name / f"{made}.parquet" for w, made in names.items()}
-            self.engine.write_parts(rows.mutate(part=rows.day // 7), parts, ["account_id", "day"])
+            self.engine.write_parts(rows, parts, ["account_id", "day"])
             for path in parts.values():
                 sync(path)
-        self.engine.forget()
+        self.engine.forget(lasting=True)
         return names
 
 

@@ -52,25 +52,29 @@ def ingest(
     only: Sequence[str] | None = None,
     progress: Progress = silent,
     now: datetime | None = None,
+    arriving: bool = False,
 ) -> list[SourceCount]:
     """Map every source's files to the contract and store the rows that are new, file by file.
 
     `base` is where relative paths start, `only` names the sources to take (default: all), `now`
     is the clock (default: the machine's). Each file is one commit of its table; rows that do not
     meet the contract go to `dead_letters`. Killed at any point, the next call completes it.
+    `arriving`: these are a few rows of many more to come, so that it is no error when none is
+    sound, and whoever else wants to ingest waits.
 
     Raises SettingsError and InputError before anything is stored for a mapping that does not fit
     its file, a missing file, and times without a zone; InputError after storing what is sound
     when all rows of a source were refused, or a table is left without rows.
     """
     now = now or datetime.now(UTC)
-    with alone(workspace, "ingest"):
+    with alone(workspace, "ingest", brief=arriving):
         try:
             plans = [_Plan(workspace, settings, s, base, now) for s in _chosen(settings, only)]
-            counts = [count for plan in plans for count in plan.run(progress)]
+            counts = [count for p in plans for count in p.run(progress, demanding=not arriving)]
         finally:
             clear(workspace)
-    _check_not_empty(workspace, plans)
+    if not arriving:
+        _check_not_empty(workspace, plans)
     return counts
 
 
@@ -96,14 +100,14 @@ class _Plan:
             return False
         return self.source.vendor is None or self.source.table == "events"
 
-    def run(self, progress: Progress) -> Iterator[SourceCount]:
+    def run(self, progress: Progress, *, demanding: bool) -> Iterator[SourceCount]:
         """Store file after file; afterwards raise if the source had rows and all were refused."""
         sent, reasons = 0, Counter[str]()
         for file in self.files:
             count, why = self._store(file, progress)
             sent, reasons = sent + count.sent, reasons + why
             yield count
-        if sent and reasons.total() == sent:
+        if demanding and sent and reasons.total() == sent:
             reason, rows = reasons.most_common(1)[0]
             raise InputError(
                 f"no row of source '{self.source.name}' that meets the contract; all {sent:,} are "
@@ -115,7 +119,9 @@ class _Plan:
         folder = clear(self.workspace)
         name, digest = self.source.name, digest_of(file)
         box = DeadLetterBox(name, file.name, digest, folder, self.now)
-        staging = Staging(self.workspace, self.mapping.table, name, folder)
+        staging = Staging(
+            self.workspace, self.mapping.table, name, folder, first_wins=self.source.first_wins
+        )
         sent = self._stage(file, staging, box, progress)
         box.add_conflicts(staging.resolve())
         fresh, again, letters = staging.fresh, staging.duplicates, box.reasons.total()

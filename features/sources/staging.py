@@ -62,8 +62,17 @@ def digest_of(path: Path) -> str:
 class Staging:
     """The good rows of one file, on disk by month (events) or together (other tables)."""
 
-    def __init__(self, workspace: Workspace, table: Table, source: str, folder: Path) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        table: Table,
+        source: str,
+        folder: Path,
+        *,
+        first_wins: bool = False,
+    ) -> None:
         self.workspace, self.table, self.source, self.folder = workspace, table, source, folder
+        self.fate = _FATE.replace("conflict", "duplicate") if first_wins else _FATE
         self.duplicates = 0
         self._writers: dict[str | None, PartWriter] = {}
         self._parts: list[Part] = []
@@ -141,7 +150,7 @@ class Staging:
             "ELSE md5(row_hash || ':' || turn) END AS row_id FROM ranked), "
             f"known AS (SELECT row_id, {stored} AS stored "
             f"FROM {source} SEMI JOIN ids USING (row_id)) "
-            f"SELECT {LINE}, ids.row_id AS row_id, {_FATE} AS fate "
+            f"SELECT {LINE}, ids.row_id AS row_id, {self.fate} AS fate "
             "FROM ids LEFT JOIN known k USING (row_id)"
         )
 

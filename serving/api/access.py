@@ -19,11 +19,13 @@ from fastapi.security import SecurityScopes
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from serving.api.credentials import key_in
 from serving.api.problems import ProblemError
 from serving.ledger import keys
 from serving.ledger.keys import Key
 
 OPEN = "open"
+SIGNED = "signed"  # no key either: the route itself knows its caller by a signature
 BELIEVED_SECONDS = 0.5  # a key revoked meanwhile is refused within a second
 MOST_BELIEVED = 1_000
 ADMITTING: set[Any] = set()
@@ -42,10 +44,10 @@ class Doorkeeper:
 
     async def let_in(self, authorization: str) -> Key:
         """The valid key in the header's value; ProblemError without one."""
-        kind, _, text = authorization.partition(" ")
-        if kind.lower() != "bearer" or not text:
+        text = key_in(authorization)
+        if text is None:
             raise _unauthorized("no key", "Authorization: Bearer gp_…")
-        key = await self.key(text.strip())
+        key = await self.key(text)
         if key is None:
             expected = "a key that `goldpan key create` printed"
             raise _unauthorized("a key that we do not know", expected)
@@ -90,13 +92,16 @@ def admits(decides: Decides) -> Decides:
 
 
 def opens(scope: str) -> list[Any]:
-    """A route's dependencies: the key of the request must hold `scope`; `OPEN` asks for none."""
+    """A route's dependencies: the key of the request must hold `scope`.
+
+    `OPEN` and `SIGNED` ask for none.
+    """
     return [Security(_let_in, scopes=[scope])]
 
 
 @admits
 async def _let_in(request: Request, asked: SecurityScopes) -> None:
-    if asked.scopes == [OPEN]:
+    if asked.scopes in ([OPEN], [SIGNED]):
         return
     key: Key | None = getattr(request.state, "key", None)
     if key is None:
@@ -129,7 +134,7 @@ def declared(router: APIRouter) -> APIRouter:
 
 def open_to_all(routes: Iterable[Any]) -> frozenset[tuple[str, str]]:
     """(method, path) of what needs no key; TypeError for such a path with a part that varies."""
-    found = [route for route in routes if scope_of(route) == OPEN]
+    found = [route for route in routes if scope_of(route) in (OPEN, SIGNED)]
     if varying := [route.path for route in found if "{" in route.path]:
         raise TypeError(f"found {varying[0]} open to all; expected a path without parameters")
     return frozenset((method, route.path) for route in found for method in route.methods)

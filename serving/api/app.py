@@ -16,7 +16,9 @@ from serving.api.problems import ProblemError, invalid, shown
 from serving.api.routes import (
     accounts,
     documents,
+    events,
     history,
+    hubspot,
     models,
     operations,
     reviews,
@@ -30,7 +32,10 @@ DESCRIPTION = """Calibrated, explained scores of accounts.
 
 Account ids match `^[A-Za-z0-9_.:@-]{1,200}$`. Bodies are JSON of at most 1 MiB. Every error is
 `application/problem+json` with a stable `type`; what is not known is absent, never null."""
-AREAS = (scores, accounts, history, whatif, reviews, models, operations, documents, console)
+AREAS = (
+    scores, accounts, history, whatif, reviews, models, events, hubspot, operations, documents,
+    console,
+)  # fmt: skip
 
 
 def create_app(backing: Backing) -> FrontDoor:

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from serving.api import metrics
 from serving.api.access import Doorkeeper
-from serving.api.exchange import Exchange, Scope, Send
+from serving.api.exchange import GONE, Exchange, Scope, Send
 from serving.api.limits import Limits
 from serving.api.problems import ProblemError
 from serving.api.reading import FORM, JSON, MOST_HEADER_BYTES, Reader, Receive
@@ -67,7 +67,8 @@ class Guard:
         try:
             await self._answer(exchange, receive)
         except ClientDisconnect:
-            pass
+            # Nobody hears it; BentoML would wait for a first word until its own limit.
+            await send({"type": "http.response.start", "status": GONE, "headers": []})
         except Exception as error:
             await _refuse(exchange, _problem(error, exchange.request_id), receive)
         finally:

@@ -61,6 +61,8 @@ def configure(level: int = logging.INFO) -> None:
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
     logging.getLogger(OURS).setLevel(level)
+    for name in [n for n in logging.root.manager.loggerDict if n.partition(".")[0] == OURS]:
+        logging.getLogger(name).disabled = False  # BentoML silences what was there before it
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
@@ -89,4 +91,4 @@ def _uncaught(
 ) -> None:
     """What nothing caught, in a thread or at the top."""
     if error is not None and not issubclass(kind, KeyboardInterrupt):
-        logging.getLogger(OURS).critical("uncaught", exc_info=(kind, error, at))
+        logging.getLogger(OURS).critical("uncaught %s", kind.__name__, exc_info=(kind, error, at))

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from serving.api.access import OPEN, scope_of
+from serving.api.access import OPEN, SIGNED, scope_of
 from serving.api.problems import MEDIA_TYPE, PROBLEMS, TITLES, FieldError, Problem, kinds
 from serving.ledger.keys import SCOPES
 
@@ -68,14 +68,15 @@ def documented(app: FastAPI, routes: Mapping[tuple[str, str], Any]) -> Document:
 def _complete(operation: Document, method: str, scope: str) -> None:
     """What holds for every operation: its key, its headers, its errors."""
     takes_body = method == "POST"
-    operation["security"] = [] if scope == OPEN else [{"key": []}]
-    if scope != OPEN:
+    keyless = scope in (OPEN, SIGNED)
+    operation["security"] = [] if keyless else [{"key": []}]
+    if not keyless:
         needs = f"Needs a key with the scope `{scope}`."
         operation["description"] = "\n\n".join(filter(None, [operation.get("description"), needs]))
     for response in operation["responses"].values():
         response.setdefault("headers", {}).update(_headers("x-request-id"))
     statuses = (*ANYWHERE, *(WITH_BODY if takes_body else ()))
-    for status in sorted(statuses if scope != OPEN or takes_body else (429, 500, 503, 504)):
+    for status in sorted(statuses if not keyless or takes_body else (429, 500, 503, 504)):
         if status == 422 or str(status) not in operation["responses"]:
             reference = f"#/components/responses/Problem{status}"
             operation["responses"][str(status)] = {"$ref": reference}

@@ -131,6 +131,7 @@ class Protocol(HttpToolsProtocol):
         """Answer with a problem and close; only where no answer is under way."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(_answer(ProblemError(kind, detail)))
+        self._leave()
         # A socket closed with bytes unread takes its answer back: read on a while.
         self.refused = True
         if self.deadline is not None:
@@ -138,6 +139,13 @@ class Protocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _leave(self) -> None:
+        """Whatever is being answered on this connection finds nobody there any more."""
+        self.pipeline.clear()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def _drop(self, data: bytes) -> None:
         self.unread += len(data)

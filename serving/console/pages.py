@@ -30,7 +30,6 @@ POLICY = "; ".join((
 HEADERS = {
     "content-security-policy": POLICY,
     "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",

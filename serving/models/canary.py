@@ -86,9 +86,8 @@ def _unsound(folder: Path, found: str) -> InputError:
 
 def main(folder: Path, seconds: int) -> None:
     """Load a bundle and take every way through its trees; say as JSON what is wrong, or null."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for limit, most in ("RLIMIT_AS", MEMORY), ("RLIMIT_CPU", seconds), ("RLIMIT_CORE", 0):
+        _lower(getattr(resource, limit), most)
     said = None
     try:
         with without():
@@ -96,6 +95,13 @@ def main(folder: Path, seconds: int) -> None:
     except GoldpanError as error:
         said = {"found": error.found, "expected": error.expected, "do": error.do}
     print(json.dumps(said))
+
+
+def _lower(limit: int, most: int) -> None:
+    """Lower a limit of this process; one that is lower already stays."""
+    _, hard = resource.getrlimit(limit)
+    if hard == resource.RLIM_INFINITY or hard > most:
+        resource.setrlimit(limit, (most, most))
 
 
 def _every_way(folder: Path) -> None:
@@ -110,8 +116,11 @@ def _every_way(folder: Path) -> None:
     for column, count in enumerate(words):
         rows[:count, column] = np.arange(count)
     rows[-1] = np.nan
-    if not np.isfinite(model.contributions(rows)).all():
-        raise _unsound(folder, "contributions that are no numbers")
+    told = [model.contributions(rows)]
+    if model.when is not None:
+        told.append(model.when.risks(rows.astype(np.float32)))
+    if not all(np.isfinite(numbers).all() for numbers in told):
+        raise _unsound(folder, "contributions or risks that are no numbers")
 
 
 if __name__ == "__main__":

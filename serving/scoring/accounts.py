@@ -50,6 +50,11 @@ class Table:
     contexts: tuple[Context, ...]
     mrr: NDArray[np.float64]
     term_ends: tuple[str | None, ...] = ()
+    days: Mapping[int, str] = field(default_factory=dict)
+
+    def day(self, row: int) -> str:
+        """The day of one row: that of all, or a later one (`days`) of a row made since."""
+        return self.days.get(row, self.as_of)
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:

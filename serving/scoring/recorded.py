@@ -22,7 +22,6 @@ def record(ledger: Engine, scorer: Scorer, scores: Scores) -> None:
         "model": scorer.model.name,
         "model_version": scorer.model.version,
         "bundle": scorer.model.digest,
-        "as_of": dt.date.fromisoformat(scorer.snapshot.table.as_of),
         "snapshot": scorer.snapshot.version,
         "made_at": made_at,
         "contract": name,
@@ -48,6 +47,7 @@ def _rows(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:
         yield {
             "score_id": scores.ids[i],
             "account_id": scorer.snapshot.table.ids[row],
+            "as_of": dt.date.fromisoformat(scorer.snapshot.table.day(int(row))),
             "probability": chance,
             "log_odds": log_odds,
             "low": low,

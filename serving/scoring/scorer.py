@@ -111,7 +111,7 @@ class Scorer:
 
     def _id(self, row: np.intp, digest: str) -> str:
         model, table = self.model, self.snapshot.table
-        day = dt.date.fromisoformat(table.as_of)
+        day = dt.date.fromisoformat(table.day(int(row)))
         return score_id(table.ids[row], day, model.name, model.version, model.digest, digest)
 
     def _answer(self, id_: str, probability: float, log_odds: float) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class Result(Body):
     """All that was asked about one account."""
 
     account_id: str
+    as_of: str = Field(default="", description="what happened before this midnight UTC counts")
     scores: list[Score]
     not_applicable: list[NotApplicable]
 

@@ -111,7 +111,7 @@ async def account(backing: Backing, account_id: str, request: str) -> dict[str, 
     [told] = await results_of(state.scorers, [account_id], snapshot, recorder, explain=True)
     return {
         "request_id": request,
-        "as_of": snapshot.table.as_of,
+        "as_of": snapshot.table.day(row),
         "simulated": bool(snapshot.company["simulated"]),
         **described(snapshot, row),
         **told,

@@ -40,7 +40,7 @@ class Alive(BaseModel):
 
 
 class ModelReadiness(BaseModel):
-    """One promoted model."""
+    """One promoted model, or the accounts (`snapshot`)."""
 
     name: str
     status: Literal["ready", "degraded", "failed"]

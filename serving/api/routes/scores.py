@@ -94,7 +94,8 @@ async def results_of(
     """What some models say of some accounts, as the bodies `Result`; kept before it is told."""
     rows = [snapshot.table.row_of[account] for account in accounts]
     results: list[dict[str, Any]] = [
-        {"account_id": account, "scores": [], "not_applicable": []} for account in accounts
+        {"account_id": a, "as_of": snapshot.table.day(r), "scores": [], "not_applicable": []}
+        for a, r in zip(accounts, rows, strict=True)
     ]
     for name, scorer in scorers.items():
         reasons = [scorer.why_not(row) for row in rows]

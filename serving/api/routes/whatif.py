@@ -62,7 +62,7 @@ def answer(backing: Backing, account_id: str, asked: WhatIfRequest, request: str
     return {
         "request_id": request,
         "account_id": account_id,
-        "as_of": snapshot.table.as_of,
+        "as_of": snapshot.table.day(row),
         "model": scorer.model.name,
         "model_version": scorer.model.version,
         "meaning": MEANING,

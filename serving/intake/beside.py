@@ -1,0 +1,73 @@
+"""Starts and stops the process that makes scores fresh, for `goldpan serve`."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from features.workspace import Workspace
+
+STOP_SECONDS = 15.0
+AGAIN_SECONDS = 5.0
+
+
+class Beside:
+    """The refresher of a workspace, started again when it dies; not when it gives up."""
+
+    def __init__(
+        self, workspace: Workspace, settings: Path, environment: Mapping[str, str], folder: Path
+    ) -> None:
+        self.command = [sys.executable, "-m", "serving.intake.refresher"]
+        self.command += ["--workspace", str(workspace.root.resolve())]
+        self.command += ["--settings", str(settings.resolve())]
+        self.environment, self.folder = environment, folder
+        self.log = workspace.tmp / "refresher.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = float("-inf")
+
+    def look(self) -> None:
+        """Start it when it is not there."""
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None or code >= 0:  # at work, or it said in the log why it cannot
+                return
+        if time.monotonic() - self._started < AGAIN_SECONDS:
+            return
+        self._started = time.monotonic()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, cwd=self.folder, start_new_session=True,
+            )  # fmt: skip
+
+    def stop(self) -> None:
+        """Ask it to end; a round that is cut off is made again by the next."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def refreshing(
+    workspace: Workspace, settings: Path | None, environment: Mapping[str, str], folder: Path
+) -> Iterator[Callable[[], None]]:
+    """Yield what is to be called now and then, so that a refresher is there until the block ends.
+
+    Without readable settings there is none: events are kept, and wait for `goldpan ingest`.
+    """
+    if settings is None or not settings.is_file():
+        yield lambda: None
+        return
+    beside = Beside(workspace, settings, environment, folder)
+    try:
+        beside.look()
+        yield beside.look
+    finally:
+        beside.stop()
