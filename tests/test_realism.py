@@ -88,7 +88,7 @@ def test_golden_features_are_declared_once_and_have_controls() -> None:
 def test_what_a_model_finds_is_realistic(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Full pipeline: churn AUC .70-.85, monthly .65-.75; no feature above .82; oracle below .92.
+    """Rates 2-4 %; churn AUC .70-.85, monthly .65-.75; no feature above .82; oracle below .92.
 
     And a logistic regression is behind, but not far. In each of three worlds; among accounts that
     pay by the month, in the three together, and in each as far as its accounts can tell.
@@ -96,7 +96,7 @@ def test_what_a_model_finds_is_realistic(
     found = pd.concat([_measured(Workspace(tmp_path / str(seed)), seed) for seed in SEEDS])
     with capsys.disabled():
         print(f"\n{found.round(3).to_string()}")
-    assert found["rate"].between(0.015, 0.05).all()
+    assert found["rate"].between(0.02, 0.04).all()
     assert (found["single"] < 0.82).all()
     assert (found["auc"] - found["logistic"]).between(-0.01, 0.10).all()
     assert (found["oracle"] < 0.92).all()
