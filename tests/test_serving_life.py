@@ -165,23 +165,31 @@ def test_a_killed_worker_costs_no_more_than_what_it_was_answering(service: Servi
 
 
 def test_told_to_end_the_service_answers_what_it_has_begun(service: Service) -> None:
-    """SIGTERM with four long requests in flight: four answers, and an end within 15 s."""
+    """SIGTERM with four requests half sent: four answers, and an end within 15 s."""
     family = psutil.Process(service.process.pid).children(recursive=True)
-    headers = dict(service.client.headers)
+    headers = {**service.client.headers, "content-type": "application/json"}
     answers: list[int] = []
+    told = threading.Event()
+    text = json.dumps({"accounts": [body["accounts"][0] for body in bodies(service)] * 5})
 
-    def ask(body: dict[str, object]) -> None:
+    def halves() -> Iterator[bytes]:
+        yield text[:50].encode()
+        told.wait(30)
+        yield text[50:].encode()
+
+    def ask() -> None:
         with httpx.Client(timeout=60, trust_env=False, headers=headers) as client:
-            answers.append(client.post(f"{service.url}/v1/scores", json=body).status_code)
+            answers.append(client.post(f"{service.url}/v1/scores", content=halves()).status_code)
 
-    body = {"accounts": [body["accounts"][0] for body in bodies(service)] * 5}
-    threads = [threading.Thread(target=ask, args=[body]) for _ in range(4)]
+    threads = [threading.Thread(target=ask) for _ in range(4)]
     service.client.close()
     for thread in threads:
         thread.start()
     until(lambda: accepted(service) == len(threads))
     time.sleep(0.2)
     service.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    told.set()
     assert service.process.wait(STOP_SECONDS) == 0
     for thread in threads:
         thread.join(5)
