@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from serving_process import until
 
 from tests.console_world import PASSWORD, Console, hostile_world, running
 from tests.hostile import TEXTS
@@ -276,7 +277,7 @@ def test_the_policy_forbids_what_would_run_if_a_text_got_through(page: Page) -> 
     page.evaluate(
         "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=window.ran=1>')"
     )
-    page.wait_for_function("window.violations.length > 0")
+    until(lambda: page.evaluate("window.violations.length > 0"))
     assert page.evaluate("window.ran") is None
     page.goto("/console")
 
