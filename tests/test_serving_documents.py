@@ -262,7 +262,7 @@ def test_the_page_shows_the_api_in_a_browser(service: Service, tmp_path: Path) -
         page.goto(f"{service.url}/docs")
         page.fill("#key", "gp_not_one")
         page.click("button")
-        # Not Playwright's own waiting: what it looks at again, the page's policy forbids to evaluate.
+        # Playwright's own waiting evaluates text in the page again, which its policy forbids.
         until(lambda: page.evaluate("document.getElementById('said').textContent.includes('key')"))
         page.fill("#key", authorization("read")["authorization"].removeprefix("Bearer "))
         page.click("button")
