@@ -86,7 +86,7 @@ class KernelBlock(Block):
     ) -> pa.Table:
         columns = {name: known.table[name] for name in context}
         columns |= {f.name: self._column(f, values, known) for f in features}
-        return pa.table(columns) if columns else pa.table({"": np.zeros(len(known.table))})
+        return pa.table(columns)
 
     def _column(self, feature: Feature, values: Values, known: Facts) -> pa.Array:
         kind = self.schema.field(feature.name).type

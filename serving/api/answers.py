@@ -20,8 +20,12 @@ def answered_by(request: Request, models: Mapping[str, str]) -> None:
     request.state.models = dict(models)
 
 
+def headers_of(request: Request) -> dict[str, str]:
+    """The headers that all answers have."""
+    return {"x-request-id": request_id(request), "cache-control": "no-store"}
+
+
 def answered(request: Request, body: Mapping[str, Any], status: int = 200) -> JSONResponse:
     """A JSON answer that names its request, with the headers that all of ours have."""
-    name = request_id(request)
-    headers = {"x-request-id": name, "cache-control": "no-store"}
-    return JSONResponse({"request_id": name, **body}, status, headers=headers)
+    named = {"request_id": request_id(request), **body}
+    return JSONResponse(named, status, headers=headers_of(request))

@@ -53,12 +53,3 @@ def refuse_inapplicable(scorer: Scorer, row: int) -> None:
             found=shown(name),
             expected=f"an account for which {name} is meant: {scorer.model.card['eligibility']}",
         )
-
-
-def without_none(**values: object) -> dict[str, object]:
-    """Only what is known: nothing of ours is ever null.
-
-    >>> without_none(a=1, b=None)
-    {'a': 1}
-    """
-    return {name: value for name, value in values.items() if value is not None}

@@ -5,7 +5,7 @@ import binascii
 import json
 from typing import Any
 
-from serving.api.problems import ProblemError, shown
+from serving.api.problems import ProblemError, shown, unfit
 
 MOST_LETTERS = 1_000
 
@@ -34,10 +34,4 @@ def place(text: str, *kinds: type) -> list[Any]:
 def unusable(text: str) -> ProblemError:
     """The error for a cursor of another list."""
     expected = "the `next` of a page of the same list, with the same filters"
-    return ProblemError(
-        "invalid-request",
-        f"cursor: found {shown(text)}; expected {expected}.",
-        "cursor",
-        shown(text),
-        expected,
-    )
+    return unfit("cursor", shown(text), expected)

@@ -19,7 +19,7 @@ from serving.api import metrics
 from serving.api.access import Doorkeeper
 from serving.api.exchange import GONE, Exchange, Scope, Send
 from serving.api.limits import Limits
-from serving.api.problems import ProblemError
+from serving.api.problems import ProblemError, unfit
 from serving.api.reading import FORM, JSON, MOST_HEADER_BYTES, Reader, Receive
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -138,9 +138,8 @@ def check_address(scope: Scope) -> None:
         found = "an encoded slash, a control character or bytes that are not UTF-8"
         raise ProblemError("not-found", f"Found {found} in the path.", "path", found)
     if query and _hides(query):
-        found, expected = "a control character or bytes that are not UTF-8", "printable UTF-8"
-        detail = f"query: found {found}; expected {expected}."
-        raise ProblemError("invalid-request", detail, "query", found, expected)
+        found = "a control character or bytes that are not UTF-8"
+        raise unfit("query", found, "printable UTF-8")
 
 
 def _hides(part: bytes) -> bool:

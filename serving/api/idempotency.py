@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from serving.api.exchange import Scope, Send
-from serving.api.problems import ProblemError
+from serving.api.problems import ProblemError, unfit
 from serving.api.reading import Receive
 from serving.ledger import idempotency
 from serving.ledger.idempotency import Claim, Kept, Reused, Running
@@ -132,8 +132,7 @@ async def _replay(kept: Kept, state: MutableMapping[str, Any], send: Send) -> No
 def _claim(scope: Scope, name: str) -> Claim:
     if not NAME.fullmatch(name):
         expected = "1 to 200 printable ASCII characters without spaces"
-        detail = f"{HEADER}: found another value; expected {expected}."
-        raise ProblemError("invalid-request", detail, HEADER, "another value", expected)
+        raise unfit(HEADER, "another value", expected)
     state = scope["state"]
     said = sha256()
     for part in (scope["path"].encode(), scope["query_string"], state["body"]):

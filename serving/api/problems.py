@@ -123,9 +123,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def invalid(errors: Sequence[Mapping[str, str]]) -> ProblemError:
     """A request whose fields are not what they should be; the first one is told in the detail."""
-    field, found, expected = (errors[0][key] for key in ("field", "found", "expected"))
+    problem = unfit(*(errors[0][key] for key in ("field", "found", "expected")))
+    problem.errors = errors
+    return problem
+
+
+def unfit(field: str, found: str, expected: str) -> ProblemError:
+    """A field that is not what it should be."""
     detail = f"{field}: found {found}; expected {expected}."
-    return ProblemError("invalid-request", detail, field, found, expected, errors=errors)
+    return ProblemError("invalid-request", detail, field, found, expected)
 
 
 def shown(value: Any) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from re import fullmatch
 from typing import Any
 
 from serving.api.bodies import ID_PATTERN
-from serving.api.problems import ProblemError, shown
+from serving.api.problems import ProblemError, shown, unfit
 
 REASONS = 3
 MOST_TEXT = 1_000
@@ -38,8 +39,6 @@ def read_action(body: Any, field: str) -> Asked:
 
 def account_in(fields: Mapping[str, Any], field: str, place: str) -> str:
     """The account's id in a field; a contact's properties hold their value one level deeper."""
-    from re import fullmatch
-
     found = fields.get(field)
     if isinstance(found, dict):
         found = found.get("value")
@@ -99,6 +98,4 @@ def _call(body: Mapping[str, Any], call: Any) -> str:
 
 
 def _invalid(field: str, found: Any, expected: str) -> ProblemError:
-    what = "nothing" if found is None else shown(found)
-    detail = f"{field}: found {what}; expected {expected}."
-    return ProblemError("invalid-request", detail, field, what, expected)
+    return unfit(field, "nothing" if found is None else shown(found), expected)

@@ -5,6 +5,7 @@ Every table is declared beside the functions that use it (`keys.py`, `scores.py`
 """
 
 import os
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,11 @@ def unreachable(engine: Engine, error: SQLAlchemyError) -> NotReadyError:
     why = str(error.orig if isinstance(error, OperationalError) else error).splitlines()[0]
     where = engine.url.render_as_string(hide_password=True)
     return NotReadyError(f"a ledger that does not answer: {where} ({why})")
+
+
+def utc(time: datetime) -> datetime:
+    """An instant as the ledger kept it: SQLite forgets the zone, which is always UTC here."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _careful(connection: object, _: object) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from serving.ledger.database import METADATA
+from serving.ledger.database import METADATA, utc
 
 KEPT = timedelta(hours=24)
 ABANDONED = timedelta(minutes=2)  # longer than any request may take
@@ -124,9 +124,8 @@ def _claimed_before(
 
 def _is_over(row: Row, now: object) -> bool:
     """Whether a row stands for nothing any more."""
-    begun = row.begun_at if row.begun_at.tzinfo else row.begun_at.replace(tzinfo=UTC)
     assert isinstance(now, datetime)  # noqa: S101 - as the caller made it
-    return bool(now - begun > (ABANDONED if row.status is None else KEPT))
+    return bool(now - utc(row.begun_at) > (ABANDONED if row.status is None else KEPT))
 
 
 def _named(wanted: Claim) -> sa.ColumnElement[bool]:

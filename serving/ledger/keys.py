@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from features.errors import InputError
-from serving.ledger.database import METADATA
+from serving.ledger.database import METADATA, utc
 
 SCOPES = ("score", "read", "events", "admin")
 PREFIX = "gp"
@@ -110,12 +110,7 @@ def find(ledger: Engine, text: str) -> Key | None:
 
 def _key(row: sa.Row[tuple[object, ...]]) -> Key:
     times = (row.created_at, row.expires_at, row.revoked_at)
-    return Key(row.id, row.name, tuple(row.scopes.split(",")), *(_utc(t) for t in times))  # type: ignore[arg-type]
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    """SQLite forgets the zone, which is always UTC here."""
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+    return Key(row.id, row.name, tuple(row.scopes.split(",")), *(t and utc(t) for t in times))
 
 
 def _digest(text: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from serving.ledger.database import METADATA
-from serving.ledger.scores import SCORES, utc
+from serving.ledger.database import METADATA, utc
+from serving.ledger.scores import SCORES
 
 REVIEWS = sa.Table(
     "reviews",
@@ -30,7 +30,6 @@ REVIEWS = sa.Table(
     sa.Index("reviews_of_account", "account_id", "made_at"),
     sa.Index("reviews_of_model", "model", "model_version"),
 )
-VERDICTS = ("agree", "disagree")
 OUTCOMES = ("happened", "did_not_happen", "open")
 EXPORTED = ("review_id", "account_id", "model", "model_version", "score_id", "as_of",
             "probability", "verdict", "action", "outcome", "note", "key_id", "made_at")  # fmt: skip

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
-from serving.ledger.database import METADATA
+from serving.ledger.database import METADATA, utc
 
 CONTRACTS = sa.Table(
     "contracts",
@@ -194,11 +194,6 @@ def _kept(row: Mapping[str, Any]) -> Kept:
     made, features = utc(row["made_at"]), tuple(json.loads(row["features"]))
     changed = {"inputs": inputs, "parts": parts, "made_at": made, "features": features}
     return Kept(**{**row, **changed})
-
-
-def utc(time: dt.datetime) -> dt.datetime:
-    """SQLite forgets the zone, which is always UTC here."""
-    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
 
 
 def _or_nothing(ledger: Engine, table: sa.Table) -> Any:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from serving.ledger.database import METADATA
+from serving.ledger.database import METADATA, utc
 from serving.ledger.users import USERS, User
 
 LASTS = timedelta(hours=12)
@@ -69,10 +69,10 @@ def find(ledger: Engine, token: str) -> Session | None:
     query = sa.select(*columns).select_from(joined).where(SESSIONS.c.sha256 == _digest(token))
     with ledger.connect() as connection:
         row = connection.execute(query).first()
-    if row is None or _utc(row.expires_at) <= _now():
+    if row is None or utc(row.expires_at) <= _now():
         return None
-    user = User(row.name, row.role, _utc(row.created_at))
-    return Session(user, _digest(f"csrf {token}"), _utc(row.expires_at))
+    user = User(row.name, row.role, utc(row.created_at))
+    return Session(user, _digest(f"csrf {token}"), utc(row.expires_at))
 
 
 def end(ledger: Engine, token: str) -> None:
@@ -96,7 +96,7 @@ def admitted(ledger: Engine, name: str, address: str) -> float:
     with ledger.connect() as connection:
         for kind, who in _kinds(name, address):
             row = connection.execute(FAILURES.select().where(FAILURES.c.sha256 == who)).first()
-            if row is not None and (left := (_utc(row.next_at) - _now()).total_seconds()) > 0:
+            if row is not None and (left := (utc(row.next_at) - _now()).total_seconds()) > 0:
                 return left
             counts[kind, who] = row.failures if row is not None else 0
     return 0.0 if all(_counted(ledger, *key, count) for key, count in counts.items()) else 1.0
@@ -153,11 +153,6 @@ def _kinds(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _utc(time: datetime) -> datetime:
-    """SQLite forgets the zone, which is always UTC here."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def _now() -> datetime:

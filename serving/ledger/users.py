@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from features.errors import InputError
-from serving.ledger.database import METADATA
+from serving.ledger.database import METADATA, utc
 
 ROLES = ("viewer", "reviewer", "admin")
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200
@@ -164,8 +164,7 @@ def _nobody(name: str) -> InputError:
 
 
 def _user(row: sa.Row[tuple[object, ...]]) -> User:
-    """SQLite forgets the zone, which is always UTC here."""
-    return User(row.name, row.role, row.created_at.replace(tzinfo=UTC))
+    return User(row.name, row.role, utc(row.created_at))
 
 
 # What the password of a name that does not exist is compared with.

@@ -1,11 +1,11 @@
 """All that a snapshot knows of one account, as people read it. Pure functions."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from serving.scoring.accounts import Snapshot
 from serving.scoring.explain import Fact
+from serving.scoring.known import known
 
 CBI = "cbi"
 
@@ -14,10 +14,8 @@ def described(snapshot: Snapshot, row: int) -> dict[str, Any]:
     """Profile, company, behaviour, state and subscription; what is not known is left out."""
     table = snapshot.table
     context, profile, facts = table.contexts[row], snapshot.profiles[row], table.facts(row)
-    company = _known(
-        industry=profile.industry, country=profile.country, employees=profile.employees
-    )
-    who = _known(
+    company = known(industry=profile.industry, country=profile.country, employees=profile.employees)
+    who = known(
         name=profile.name,
         owner=profile.owner,
         channel=profile.channel,
@@ -26,7 +24,7 @@ def described(snapshot: Snapshot, row: int) -> dict[str, Any]:
     )
     return {
         "population": context.population,
-        **_known(state=profile.state),
+        **known(state=profile.state),
         "profile": who,
         "company": company,
         "cbi": index(facts, snapshot.peers.get(context.population, {})),
@@ -44,17 +42,17 @@ def index(facts: Mapping[str, Fact], peers: Mapping[str, float | None]) -> dict[
     parts = [
         {
             "part": name.removeprefix(f"{CBI}_").replace("_", " "),
-            **_known(value=facts[name], peers=peers.get(name)),
+            **known(value=facts[name], peers=peers.get(name)),
         }
         for name in names
     ]
-    return _known(index=facts.get(CBI), peers=peers.get(CBI)) | {"parts": parts}
+    return known(index=facts.get(CBI), peers=peers.get(CBI)) | {"parts": parts}
 
 
 def _subscription(snapshot: Snapshot, row: int, facts: Mapping[str, Fact]) -> dict[str, Any]:
     table = snapshot.table
     context, trial = table.contexts[row], facts.get("in_trial")
-    bought = _known(
+    bought = known(
         plan=context.plan,
         seats=context.seats,
         billing_months=facts.get("billing_months"),
@@ -68,13 +66,4 @@ def _subscription(snapshot: Snapshot, row: int, facts: Mapping[str, Fact]) -> di
         "currency": snapshot.company["currency"],
         "cancel_announced": bool(context.cancel_announced),
         **bought,
-    }
-
-
-def _known(**values: Any) -> dict[str, Any]:
-    """Only what is known: no None, no NaN."""
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and not (isinstance(value, float) and math.isnan(value))
     }

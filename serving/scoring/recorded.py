@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from serving.ledger.scores import keep, packed, texts
 from serving.models.integrity import digest
 from serving.models.model import Model
-from serving.scoring.score import grade, interval
+from serving.scoring.score import interval
 from serving.scoring.scorer import Scorer, Scores
 
 
@@ -52,7 +52,7 @@ def _rows(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:
             "log_odds": log_odds,
             "low": low,
             "high": high,
-            "grade": grade(scorer.model, chance),
+            "grade": scorer.grade_of(chance),
             "row_sha256": scores.digests[i],
             "inputs": packed(scores.inputs[i]),
             "parts": packed(parts[i]),

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from serving.api.problems import ProblemError, shown
+from serving.api.problems import ProblemError, invalid, shown
 
 MOST_DIGITS = 20
 MOST_TOLD = 20
@@ -25,10 +25,7 @@ def read(content: bytes, kind: type[Read]) -> Read:
 
 def wrong(errors: Iterable[Any], keys: Iterable[str]) -> ProblemError:
     """What pydantic found, as a problem; `keys`: those that there may be."""
-    told = [_field_error(e, keys) for e in list(errors)[:MOST_TOLD]]
-    field, found, expected = (told[0][key] for key in ("field", "found", "expected"))
-    detail = f"{field}: found {found}; expected {expected}."
-    return ProblemError("invalid-request", detail, field, found, expected, errors=told)
+    return invalid([_field_error(e, keys) for e in list(errors)[:MOST_TOLD]])
 
 
 def parse_strictly(content: bytes) -> Any:

@@ -11,16 +11,17 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered
 from serving.api.backing import Backing
 from serving.api.bodies.accounts import Account, AccountAnswer, QueueAnswer, QueueQuery
-from serving.api.chosen import row_of, scorer_of, snapshot_of, without_none
+from serving.api.chosen import row_of, scorer_of, snapshot_of
 from serving.api.cursors import cursor, place, unusable
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.recording import Recorder
 from serving.api.routes.scores import results_of
 from serving.ledger.scores import day_of
 from serving.scoring.account import described
+from serving.scoring.known import known
 from serving.scoring.queues import Page, Queues
 from serving.state import State
 
@@ -38,7 +39,7 @@ def routes(backing: Backing) -> APIRouter:
         responses=PROBLEMS, dependencies=opens("read"),
     )  # fmt: skip
     async def list_accounts(request: Request, asked: Annotated[QueueQuery, Query()]) -> Response:
-        return answered(request, await page(backing, prepared, asked, request_id(request)))
+        return answered(request, await page(backing, prepared, asked))
 
     @router.get(
         "/v1/accounts/{account_id}", operation_id="getAccount", response_model=AccountAnswer,
@@ -46,7 +47,7 @@ def routes(backing: Backing) -> APIRouter:
         responses=PROBLEMS, dependencies=opens("read"),
     )  # fmt: skip
     async def get_account(request: Request, account_id: Account) -> Response:
-        return answered(request, await account(backing, account_id, request_id(request)))
+        return answered(request, await account(backing, account_id))
 
     return router
 
@@ -64,9 +65,7 @@ class Prepared:
         return self.made[1]
 
 
-async def page(
-    backing: Backing, prepared: Prepared, asked: QueueQuery, request: str
-) -> dict[str, Any]:
+async def page(backing: Backing, prepared: Prepared, asked: QueueQuery) -> dict[str, Any]:
     """The body of a `QueueAnswer`."""
     state = backing.state()
     snapshot = snapshot_of(state)
@@ -91,7 +90,6 @@ async def page(
             row["value"] = row["probability"] * row["mrr"]
         _add_movement(queues, asked, found, rows)
     return {
-        "request_id": request,
         "as_of": snapshot.table.as_of,
         "simulated": bool(snapshot.company["simulated"]),
         "currency": snapshot.company["currency"],
@@ -102,7 +100,7 @@ async def page(
     }
 
 
-async def account(backing: Backing, account_id: str, request: str) -> dict[str, Any]:
+async def account(backing: Backing, account_id: str) -> dict[str, Any]:
     """The body of an `AccountAnswer`."""
     state = backing.state()
     snapshot = snapshot_of(state)
@@ -110,7 +108,6 @@ async def account(backing: Backing, account_id: str, request: str) -> dict[str, 
     recorder = Recorder.of(backing.ledger)
     [told] = await results_of(state.scorers, [account_id], snapshot, recorder, explain=True)
     return {
-        "request_id": request,
         "as_of": snapshot.table.day(row),
         "simulated": bool(snapshot.company["simulated"]),
         **described(snapshot, row),
@@ -130,8 +127,7 @@ async def _remember(backing: Backing, queues: Queues, model: str) -> None:
 def _listed(queues: Queues, row: int) -> dict[str, Any]:
     snapshot = queues.snapshot
     context, profile = snapshot.table.contexts[row], snapshot.profiles[row]
-    seats = context.seats if context.seats is not None and context.seats == context.seats else None
-    return without_none(
+    return known(
         account_id=snapshot.table.ids[row],
         name=profile.name,
         owner=profile.owner,
@@ -139,7 +135,7 @@ def _listed(queues: Queues, row: int) -> dict[str, Any]:
         state=profile.state,
         plan=context.plan,
         mrr=float(snapshot.table.mrr[row]),
-        seats=seats,
+        seats=context.seats,
         renewal_date=snapshot.table.term_ends[row],
     )
 

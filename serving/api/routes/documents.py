@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from serving.api.access import OPEN, opens
-from serving.api.answers import request_id
+from serving.api.answers import headers_of
 from serving.api.backing import Backing
 from serving.api.openapi import documented
 from serving.api.openapi_30 import for_salesforce, in_30
@@ -73,7 +73,7 @@ def _file(name: str) -> Path:
 
 def _page(content: bytes, media_type: str) -> Callable[..., Any]:
     async def page(request: Request) -> Response:
-        headers = {**HEADERS, "x-request-id": request_id(request), "cache-control": "no-cache"}
+        headers = {**headers_of(request), **HEADERS, "cache-control": "no-cache"}
         return Response(content, headers=headers, media_type=media_type)
 
     return page
@@ -89,5 +89,4 @@ def _made(request: Request, name: str, of: Callable[[Any], Any]) -> dict[str, An
 
 def _document(request: Request, document: dict[str, Any]) -> Response:
     """A document as it is: its own format has no room for the request's id but in the header."""
-    headers = {"x-request-id": request_id(request), "cache-control": "no-store"}
-    return JSONResponse(document, headers=headers)
+    return JSONResponse(document, headers=headers_of(request))

@@ -14,11 +14,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered
 from serving.api.backing import Backing
 from serving.api.bodies import parse_strictly
 from serving.api.event_bodies import CALL, EventsAnswer
-from serving.api.problems import PROBLEMS, ProblemError, shown
+from serving.api.problems import PROBLEMS, ProblemError, invalid, shown, unfit
 from serving.api.reading import body_of
 from serving.intake.journal import Journal, JournalError, folder_of
 from serving.intake.messages import (
@@ -86,7 +86,6 @@ async def taken(request: Request, journal: Journal, kind: str | None = None) -> 
     if not fresh:
         raise _all_refused(refused, batch=len(messages) > 1)
     body = {
-        "request_id": request_id(request),
         "received": len(messages),
         "accepted": len(fresh),
         "duplicates": len(messages) - len(fresh) - len(refused),
@@ -119,16 +118,16 @@ def _read(content: bytes) -> tuple[Sequence[Any], datetime | None]:
         raise ProblemError("too-large", detail, "body", found, expected)
     value = parse_strictly(content)
     if not isinstance(value, dict):
-        raise _invalid("body", shown(value), "a JSON object: a call, or a batch of calls")
+        raise unfit("body", shown(value), "a JSON object: a call, or a batch of calls")
     if "batch" not in value:
         return [value], None
     batch = value["batch"]
     if not isinstance(batch, list) or not batch:
-        raise _invalid("batch", shown(batch), "a list of calls, at least one")
+        raise unfit("batch", shown(batch), "a list of calls, at least one")
     try:
         sent = None if value.get("sentAt") is None else time_of(value["sentAt"], "sentAt")
     except CallRefusedError as refusal:
-        raise _invalid(refusal.field, refusal.found, refusal.expected) from None
+        raise unfit(refusal.field, refusal.found, refusal.expected) from None
     return batch, sent
 
 
@@ -156,11 +155,4 @@ def _all_refused(refused: Sequence[tuple[int, CallRefusedError]], *, batch: bool
     for index, refusal in refused[:20]:
         place = f"batch[{index}]." if batch else ""
         errors.append({**_field_error(refusal), "field": f"{place}{refusal.field}"})
-    problem = _invalid(**dict(errors[0]))
-    problem.errors = errors
-    return problem
-
-
-def _invalid(field: str, found: str, expected: str) -> ProblemError:
-    detail = f"{field}: found {found}; expected {expected}."
-    return ProblemError("invalid-request", detail, field, found, expected)
+    return invalid(errors)

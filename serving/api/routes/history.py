@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from features.errors import GoldpanError
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered
 from serving.api.backing import Backing
 from serving.api.bodies.accounts import Account
 from serving.api.bodies.history import (
@@ -21,11 +21,13 @@ from serving.api.bodies.history import (
     MovementQuery,
     Point,
 )
-from serving.api.chosen import row_of, scorer_of, snapshot_of, without_none
+from serving.api.chosen import row_of, scorer_of, snapshot_of
 from serving.api.cursors import cursor, place, unusable
-from serving.api.problems import PROBLEMS, ProblemError, shown
-from serving.ledger.scores import Kept, history, newest, utc
+from serving.api.problems import PROBLEMS, ProblemError, shown, unfit
+from serving.ledger.database import utc
+from serving.ledger.scores import Kept, history, newest
 from serving.models.model import Model, load_bundle
+from serving.scoring.known import known
 from serving.scoring.movement import Movement, Part, moved
 from serving.state import State
 
@@ -44,7 +46,7 @@ def routes(backing: Backing) -> APIRouter:
     async def list_scores(
         request: Request, account_id: Account, asked: Annotated[HistoryQuery, Query()]
     ) -> Response:
-        return answered(request, await told(backing, account_id, asked, request_id(request)))
+        return answered(request, await told(backing, account_id, asked))
 
     @router.get(
         "/v1/accounts/{account_id}/movement", operation_id="getMovement",
@@ -54,14 +56,12 @@ def routes(backing: Backing) -> APIRouter:
     async def get_movement(
         request: Request, account_id: Account, asked: Annotated[MovementQuery, Query()]
     ) -> Response:
-        return answered(request, await movement(backing, account_id, asked, request_id(request)))
+        return answered(request, await movement(backing, account_id, asked))
 
     return router
 
 
-async def told(
-    backing: Backing, account_id: str, asked: HistoryQuery, request: str
-) -> dict[str, Any]:
+async def told(backing: Backing, account_id: str, asked: HistoryQuery) -> dict[str, Any]:
     """The body of a `HistoryAnswer`, also of an account that is gone from all but the ledger."""
     after, limit = _after(asked.cursor), asked.limit + 1
     found = await asyncio.to_thread(
@@ -70,7 +70,7 @@ async def told(
     if not found and after is None:
         row_of(snapshot_of(backing.state()), account_id)
     rows = [_past(row) for row in found[: asked.limit]]
-    body = {"request_id": request, "account_id": account_id, "scores": rows}
+    body = {"account_id": account_id, "scores": rows}
     if len(found) > asked.limit:
         last = found[asked.limit - 1]
         made = utc(last.made_at).isoformat()
@@ -78,9 +78,7 @@ async def told(
     return body
 
 
-async def movement(
-    backing: Backing, account_id: str, asked: MovementQuery, request: str
-) -> dict[str, Any]:
+async def movement(backing: Backing, account_id: str, asked: MovementQuery) -> dict[str, Any]:
     """The body of a `MovementAnswer`."""
     state = backing.state()
     snapshot = snapshot_of(state)
@@ -94,7 +92,6 @@ async def movement(
     model = None if before.bundle == after.bundle else await _version(backing, state, after)
     found = moved(before, after, snapshot.wordings, snapshot.company["currency"], model)
     return {
-        "request_id": request,
         "account_id": account_id,
         "as_of": snapshot.table.as_of,
         "model": asked.model,
@@ -159,7 +156,7 @@ def _parts(found: Movement) -> dict[str, Any]:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    return without_none(**vars(part))
+    return known(**vars(part))
 
 
 def _point(kept: Kept, asked: dt.date) -> dict[str, Any]:
@@ -207,5 +204,4 @@ def _day(text: str, field: str) -> dt.date | None:
 
 
 def _wrong_day(field: str, found: str, expected: str) -> ProblemError:
-    detail = f"{field}: found {shown(found)}; expected {expected}."
-    return ProblemError("invalid-request", detail, field, shown(found), expected)
+    return unfit(field, shown(found), expected)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.access import SIGNED, opens
-from serving.api.answers import request_id
+from serving.api.answers import headers_of
 from serving.api.backing import Backing
 from serving.api.bodies import ScoresRequest, parse_strictly
 from serving.api.problems import PROBLEMS, ProblemError
@@ -55,32 +55,32 @@ def routes(backing: Backing) -> APIRouter:
     async def score_for_hubspot(request: Request) -> Response:
         content = await body_of(request)
         _check_signature(request, content)
-        return _answered(request, await _told(backing, parse_strictly(content), request))
+        return _answered(request, await _told(backing, parse_strictly(content)))
 
     return router
 
 
-async def _told(backing: Backing, body: Any, request: Request) -> bytes:
+async def _told(backing: Backing, body: Any) -> bytes:
     """The answer's bytes: for an action that was answered before, the same again."""
     field = os.environ.get(ACCOUNT_FIELD) or "account_id"
     if isinstance(body, list):
         accounts, others = changed_accounts(body, field)
-        results = [await _outputs(backing, account, request) for account in accounts]
+        results = [await _outputs(backing, account) for account in accounts]
         return _bytes({"results": results, "ignored": others})
     asked = read_action(body, field)
     if asked.call is None:
-        return _bytes({"outputFields": await _outputs(backing, asked.account, request)})
+        return _bytes({"outputFields": await _outputs(backing, asked.account)})
     former = await asyncio.to_thread(crm_answers.found, backing.ledger, asked.call)
     if former is not None:
         return former
-    new = _bytes({"outputFields": await _outputs(backing, asked.account, request)})
+    new = _bytes({"outputFields": await _outputs(backing, asked.account)})
     return await asyncio.to_thread(crm_answers.kept, backing.ledger, asked.call, new)
 
 
-async def _outputs(backing: Backing, account: str, request: Request) -> Outputs:
+async def _outputs(backing: Backing, account: str) -> Outputs:
     asked = ScoresRequest(accounts=[account])
     try:
-        told = await answer(backing, asked, request_id(request))
+        told = await answer(backing, asked)
     except ProblemError as problem:
         if problem.kind != "unknown-account":
             raise
@@ -111,8 +111,7 @@ def _public_address(request: Request) -> str:
 
 
 def _answered(request: Request, body: bytes) -> Response:
-    headers = {"x-request-id": request_id(request), "cache-control": "no-store"}
-    return Response(body, 200, headers=headers, media_type="application/json")
+    return Response(body, 200, headers=headers_of(request), media_type="application/json")
 
 
 def _bytes(body: dict[str, Any]) -> bytes:

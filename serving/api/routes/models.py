@@ -11,13 +11,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered
 from serving.api.backing import Backing
 from serving.api.bodies.base import Name
 from serving.api.bodies.models import ModelAnswer, ModelsAnswer
-from serving.api.chosen import scorer_of, snapshot_of, without_none
+from serving.api.chosen import scorer_of, snapshot_of
 from serving.api.problems import PROBLEMS
 from serving.ledger.reviews import counts
+from serving.scoring.known import known
 from serving.scoring.scorer import Scorer
 from serving.state import SERVICE, SNAPSHOT, State
 
@@ -48,8 +49,7 @@ def routes(backing: Backing) -> APIRouter:
             if name not in (SNAPSHOT, SERVICE)
         ]
         simulated = bool(snapshot.company["simulated"])
-        body = {"request_id": request_id(request), "simulated": simulated, "models": told}
-        return answered(request, body)
+        return answered(request, {"simulated": simulated, "models": told})
 
     @router.get(
         "/v1/models/{model}", operation_id="getModel", response_model=ModelAnswer,
@@ -60,11 +60,10 @@ def routes(backing: Backing) -> APIRouter:
         scorer = scorer_of(backing.state(), model)
         said = await asyncio.to_thread(counts, backing.ledger, model)
         reviews = [
-            without_none(model_version=version, agree=n["agree"], disagree=n["disagree"])
+            known(model_version=version, agree=n["agree"], disagree=n["disagree"])
             for version, n in sorted(said.items(), key=lambda item: item[0] or "")
         ]
-        body = {"request_id": request_id(request), **card(scorer), "reviews": reviews}
-        return answered(request, body)
+        return answered(request, {**card(scorer), "reviews": reviews})
 
     return router
 
@@ -77,8 +76,8 @@ def card(scorer: Scorer) -> dict[str, Any]:
         "simulated": bool(snapshot.company["simulated"]),
         "model": model.name,
         "model_version": model.version,
-        **without_none(title=told.get("title"), rows=told.get("rows")),
-        **without_none(positives=told.get("positives")),
+        **known(title=told.get("title"), rows=told.get("rows")),
+        **known(positives=told.get("positives")),
         "population": told["population"],
         "eligibility": told["eligibility"],
         "lead_days": told["lead_days"],
@@ -106,7 +105,7 @@ def _degraded(state: State, name: str) -> dict[str, str]:
 
 def _summary(scorer: Scorer) -> dict[str, Any]:
     told = scorer.model.card
-    return without_none(
+    return known(
         model=scorer.model.name,
         status="ready",
         model_version=scorer.model.version,
@@ -122,7 +121,7 @@ def _freshness(scorer: Scorer) -> dict[str, Any]:
     as_of, told = scorer.snapshot.table.as_of, scorer.model.card
     morning = dt.datetime.fromisoformat(as_of).replace(tzinfo=dt.UTC)
     age = (dt.datetime.now(dt.UTC) - morning).total_seconds() / DAY
-    return without_none(
+    return known(
         as_of=as_of,
         age_days=round(age, 3),
         snapshot=scorer.snapshot.version,
@@ -159,7 +158,7 @@ def _band(band: Mapping[str, Any] | None) -> dict[str, Any]:
 def _features(scorer: Scorer) -> list[dict[str, Any]]:
     snapshot = scorer.snapshot
     return [
-        without_none(
+        known(
             name=f.name,
             meaning=snapshot.meanings.get(f.name),
             unit=f.unit,

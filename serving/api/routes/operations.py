@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from serving.api import metrics
 from serving.api.access import OPEN, opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered, headers_of
 from serving.api.backing import Backing
 from serving.api.problems import MEDIA_TYPE, Problem, ProblemError
 
@@ -110,9 +110,8 @@ def routes(backing: Backing) -> APIRouter:
         response_class=PlainTextResponse, dependencies=opens("read"),
     )  # fmt: skip
     async def figures(request: Request) -> Response:
-        headers = {"x-request-id": request_id(request), "cache-control": "no-store"}
         content = await run_in_threadpool(metrics.exposed)
-        return Response(content, headers=headers, media_type=metrics.MEDIA_TYPE)
+        return Response(content, headers=headers_of(request), media_type=metrics.MEDIA_TYPE)
 
     return router
 

@@ -8,18 +8,19 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered
 from serving.api.backing import Backing
 from serving.api.bodies import read
 from serving.api.bodies.accounts import Account, Page
 from serving.api.bodies.reviews import ReviewAnswer, ReviewRequest, ReviewsAnswer
-from serving.api.chosen import row_of, scorer_of, snapshot_of, without_none
+from serving.api.chosen import row_of, scorer_of, snapshot_of
 from serving.api.cursors import cursor, place, unusable
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.reading import body_of
 from serving.ledger import reviews
 from serving.ledger.reviews import Review
 from serving.ledger.scores import Kept, find, newest
+from serving.scoring.known import known
 
 REQUEST_BODY = {
     "required": True,
@@ -44,8 +45,7 @@ def routes(backing: Backing) -> APIRouter:
     async def add_review(request: Request, account_id: Account) -> Response:
         asked = read(await body_of(request), ReviewRequest)
         kept = await added(backing, account_id, asked, request.state.key.id)
-        body = {"request_id": request_id(request), "review": _told(kept)}
-        return answered(request, body, 201)
+        return answered(request, {"review": _told(kept)}, 201)
 
     @router.get(
         "/v1/accounts/{account_id}/reviews", operation_id="listReviews",
@@ -55,7 +55,7 @@ def routes(backing: Backing) -> APIRouter:
     async def list_reviews(
         request: Request, account_id: Account, asked: Annotated[Page, Query()]
     ) -> Response:
-        return answered(request, await listed(backing, account_id, asked, request_id(request)))
+        return answered(request, await listed(backing, account_id, asked))
 
     return router
 
@@ -80,7 +80,7 @@ async def added(backing: Backing, account_id: str, asked: ReviewRequest, key_id:
     )  # fmt: skip
 
 
-async def listed(backing: Backing, account_id: str, asked: Page, request: str) -> dict[str, Any]:
+async def listed(backing: Backing, account_id: str, asked: Page) -> dict[str, Any]:
     """The body of a `ReviewsAnswer`."""
     after = _after(asked.cursor)
     found = await asyncio.to_thread(
@@ -89,7 +89,7 @@ async def listed(backing: Backing, account_id: str, asked: Page, request: str) -
     if not found and after is None:
         row_of(snapshot_of(backing.state()), account_id)
     told = [_told(review) for review in found[: asked.limit]]
-    body = {"request_id": request, "account_id": account_id, "reviews": told}
+    body = {"account_id": account_id, "reviews": told}
     if len(found) > asked.limit:
         last = found[asked.limit - 1]
         body["next"] = cursor(last.made_at.isoformat(), last.review_id)
@@ -109,7 +109,7 @@ def _check_score(score: Kept | None, account_id: str, asked: ReviewRequest) -> N
 
 def _told(review: Review) -> dict[str, Any]:
     made = review.made_at.isoformat(timespec="seconds")
-    return without_none(**{**vars(review), "made_at": made})
+    return known(**{**vars(review), "made_at": made})
 
 
 def _after(text: str) -> tuple[dt.datetime, str] | None:

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, answered_by, request_id
+from serving.api.answers import answered, answered_by
 from serving.api.backing import Backing
 from serving.api.bodies import ScoresAnswer, ScoresRequest, read_request
+from serving.api.chosen import scorer_of
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.reading import body_of
 from serving.api.recording import Recorder
@@ -41,14 +42,14 @@ def routes(backing: Backing) -> APIRouter:
     )
     async def score_accounts(request: Request) -> Response:
         asked = read_request(await body_of(request))
-        found = await answer(backing, asked, request_id(request))
+        found = await answer(backing, asked)
         answered_by(request, versions_in(found))
         return answered(request, found)
 
     return router
 
 
-async def answer(backing: Backing, asked: ScoresRequest, request: str) -> dict[str, Any]:
+async def answer(backing: Backing, asked: ScoresRequest) -> dict[str, Any]:
     """The body of a `ScoresAnswer`; ProblemError when nothing that was asked can be answered.
 
     Every score in it stands in the ledger before it is returned.
@@ -69,7 +70,6 @@ async def answer(backing: Backing, asked: ScoresRequest, request: str) -> dict[s
         results += await results_of(scorers, block, state.snapshot, recorder, explain=explain)
         await asyncio.sleep(0)
     return {
-        "request_id": request,
         "as_of": state.snapshot.table.as_of,
         "simulated": bool(state.snapshot.company["simulated"]),
         "results": results,
@@ -113,17 +113,7 @@ async def results_of(
 
 def _chosen(state: State, names: list[str]) -> Mapping[str, Scorer]:
     for position, name in enumerate(names):
-        if name in state.failed:
-            raise ProblemError("not-ready", state.failed[name], field=f"models[{position}]")
-        if name not in state.scorers:
-            expected = f"one of {', '.join(state.scorers)}"
-            raise ProblemError(
-                "unknown-model",
-                f"Nothing promoted is called {name}.",
-                field=f"models[{position}]",
-                found=shown(name),
-                expected=expected,
-            )
+        scorer_of(state, name, f"models[{position}]")
     return {name: state.scorers[name] for name in dict.fromkeys(names or state.scorers)}
 
 

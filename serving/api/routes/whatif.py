@@ -1,20 +1,20 @@
 """`POST /v1/accounts/{id}/what-if`: changed signals → another prediction."""
 
-import math
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.access import opens
-from serving.api.answers import answered, request_id
+from serving.api.answers import answered
 from serving.api.backing import Backing
 from serving.api.bodies import read
 from serving.api.bodies.accounts import Account
 from serving.api.bodies.history import WhatIfAnswer, WhatIfRequest
-from serving.api.chosen import refuse_inapplicable, row_of, scorer_of, snapshot_of, without_none
+from serving.api.chosen import refuse_inapplicable, row_of, scorer_of, snapshot_of
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.reading import body_of
+from serving.scoring.known import known
 from serving.scoring.scorer import Scorer
 from serving.scoring.whatif import (
     MEANING,
@@ -43,12 +43,12 @@ def routes(backing: Backing) -> APIRouter:
     )  # fmt: skip
     async def ask_what_if(request: Request, account_id: Account) -> Response:
         asked = read(await body_of(request), WhatIfRequest)
-        return answered(request, answer(backing, account_id, asked, request_id(request)))
+        return answered(request, answer(backing, account_id, asked))
 
     return router
 
 
-def answer(backing: Backing, account_id: str, asked: WhatIfRequest, request: str) -> dict[str, Any]:
+def answer(backing: Backing, account_id: str, asked: WhatIfRequest) -> dict[str, Any]:
     """The body of a `WhatIfAnswer`."""
     state = backing.state()
     snapshot, scorer = snapshot_of(state), scorer_of(state, asked.model)
@@ -60,7 +60,6 @@ def answer(backing: Backing, account_id: str, asked: WhatIfRequest, request: str
     log_odds = float(scorer.model.log_odds(rows)[0])
     chance, before = float(scorer.model.predict(rows)[0]), float(now.chances[0])
     return {
-        "request_id": request,
         "account_id": account_id,
         "as_of": snapshot.table.day(row),
         "model": scorer.model.name,
@@ -89,11 +88,4 @@ def _changes(scorer: Scorer, row: Any, asked: WhatIfRequest) -> list[Change]:
 
 
 def _told(change: Change) -> dict[str, Any]:
-    before = None if math.isnan(change.before) else change.before
-    return without_none(
-        feature=change.feature,
-        signal=change.signal,
-        before=before,
-        after=change.after,
-        by=change.by,
-    )
+    return known(**vars(change))
