@@ -7,11 +7,7 @@ from tests.mutants import MUTANTS, Mutant
 from tests.parity import Batch, batch, built, features_of, only, shared
 from tests.test_kernel import by_kernel
 
-FEW = (
-    "events known later are seen at once",
-    "today's plan: what is known of it later holds before",
-    "look-ahead sessions: booked on the earlier event's day",
-)
+FEW = ("look-ahead sessions: booked on the earlier event's day",)
 """Of the mistakes that both engines share, those that are tried through the kernel every time."""
 
 
@@ -43,14 +39,14 @@ def test_any_leak_before_the_kernel_is_caught_through_it(mutant: Mutant) -> None
     assert_caught(mutant)
 
 
-@pytest.mark.parametrize("mutant", OWN[:3], ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", OWN[:2], ids=lambda m: m.name)
 def test_a_slip_of_the_kernel_is_caught(mutant: Mutant) -> None:
     """A kernel that is wrong in one line differs from the reference, in just these features."""
     assert_caught(mutant)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", OWN[3:], ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", OWN[2:], ids=lambda m: m.name)
 def test_any_slip_of_the_kernel_is_caught(mutant: Mutant) -> None:
     """So does each other one."""
     assert_caught(mutant)
