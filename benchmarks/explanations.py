@@ -68,9 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.explanations", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000, help="rows that are explained")
     parser.add_argument("--trees", type=int, default=100, help="trees of each model")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads of the paths that take it"
-    )
+    parser.add_argument("--threads", type=int, default=1, help="threads of the paths that take it")
     parser.add_argument("--write", action="store_true", help="put the table into this page")
     chosen = parser.parse_args(arguments)
     X, y = made_up(2 * chosen.rows)
