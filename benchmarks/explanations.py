@@ -7,12 +7,12 @@ what the paths say of the same model, and the two models' AUC on rows that neith
 
 import argparse
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import lightgbm as lgb
 import numpy as np
-import shap
 from scipy.special import expit
 
 from benchmarks import report
@@ -45,14 +45,23 @@ def by_booster(booster: lgb.Booster, X: np.ndarray, threads: int) -> np.ndarray:
 def by_shap(booster: lgb.Booster, X: np.ndarray, threads: int) -> np.ndarray:
     """Shap's TreeExplainer as it is called; for LightGBM it hands the rows on to the booster."""
     booster.params["num_threads"] = threads
-    return np.asarray(shap.TreeExplainer(booster).shap_values(X))
+    return _explained(booster, X, own=False)
 
 
 def by_shap_itself(booster: lgb.Booster, X: np.ndarray, threads: int) -> np.ndarray:
     """Shap's TreeExplainer by its own compiled code, which has one thread."""
-    explainer = shap.TreeExplainer(booster)
-    explainer.model.model_type = "internal"
-    return np.asarray(explainer.shap_values(X, check_additivity=False))
+    return _explained(booster, X, own=True)
+
+
+def _explained(booster: lgb.Booster, X: np.ndarray, *, own: bool) -> np.ndarray:
+    with warnings.catch_warnings():  # it warns when it is loaded, and of a change long ago
+        warnings.simplefilter("ignore")
+        import shap
+
+        explainer = shap.TreeExplainer(booster)
+        if own:
+            explainer.model.model_type = "internal"
+        return np.asarray(explainer.shap_values(X, check_additivity=False))
 
 
 PATHS: dict[str, Contributions] = {

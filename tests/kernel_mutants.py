@@ -54,8 +54,9 @@ OWN = (
     kernel_mutant("a day sees its own events", "windows:sums",
                   "points.as_of[point] - 1 - spans.nearest", "points.as_of[point] - spans.nearest",
                   "logins_28d"),
-    kernel_mutant("a day sees its own users", "keys:_hold", "latest = as_of - 1",
-                  "latest = as_of", "active_users_28d"),
+    kernel_mutant("windows over users are one day too long", "keys:_hold",
+                  "segment_of[latest - day]", "segment_of[max(latest - day - 1, 0)]",
+                  "active_users_28d"),
     # Windows.
     kernel_mutant("windows are one day too long", "leaves:_spans",
                   "w.back + w.days - nearest", "w.back + w.days + 1 - nearest", "logins_28d"),

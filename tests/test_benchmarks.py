@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import quality, quality_figures, quality_flags, quality_oracle, report, serving
+from benchmarks import (
+    explanations,
+    quality,
+    quality_figures,
+    quality_flags,
+    quality_oracle,
+    report,
+    serving,
+)
 from benchmarks.features import check_small, extrapolated, main
 from benchmarks.measure import Measured, in_child
 from benchmarks.picture import growth
@@ -74,6 +82,17 @@ def test_growth_is_the_slope_between_the_sizes() -> None:
         for events, cpu in ((1_000_000, 3.0), (10_000_000, 6.0))
     ]
     assert "| scan | 0.30 |" in report.growth(runs)
+
+
+def test_explanations_are_compared_and_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every path has its line on both models, and the ratio is told beside the AUC."""
+    explanations.main(["--rows", "1000", "--trees", "5"])
+    said = capsys.readouterr().out
+    for model in explanations.SHAPES:
+        for path in explanations.PATHS:
+            assert f"| {model} | {path} | " in said
+    assert "the aim is 5 ×" in said
+    assert "paired resamples" in said
 
 
 def test_growth_is_drawn(tmp_path: Path) -> None:
