@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,23 +61,20 @@ def table_schema(name: str) -> pa.Schema:
 
 def table_version(workspace: Workspace, name: str) -> int:
     """The version of a table, which rises with each commit; -1 when there is no table yet."""
-    table = _open(workspace, name)
-    return -1 if table is None else int(table.version())
+    found = _found(workspace, name)
+    return -1 if found is None else found.version
 
 
 def table_state(workspace: Workspace, name: str) -> str:
     """A text that differs whenever a table does, also from one deleted and made anew."""
-    table = _open(workspace, name)
-    return "" if table is None else f"{table.metadata().id}@{table.version()}"
+    found = _found(workspace, name)
+    return "" if found is None else f"{found.id}@{found.version}"
 
 
 def table_files(workspace: Workspace, name: str) -> list[str]:
     """The Parquet files of a table's current version, sorted; [] when there is no table yet."""
-    table = _open(workspace, name)
-    if table is None:
-        return []
-    paths = pa.table(table.get_add_actions(flatten=True)).column("path").to_pylist()
-    return sorted(str(_folder(workspace, name) / path) for path in paths)
+    found = _found(workspace, name)
+    return [] if found is None else list(found.files)
 
 
 def places(workspace: Workspace, files: Iterable[str]) -> list[str]:
@@ -202,6 +200,40 @@ def replace_dead_letters(
 
 def _folder(workspace: Workspace, name: str) -> Path:
     return workspace.lake.resolve() / name
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A table at one of its versions."""
+
+    id: str
+    version: int
+    files: tuple[str, ...]
+
+
+def _found(workspace: Workspace, name: str) -> _Found | None:
+    """A table as it is now; its log is read once for each commit."""
+    log = _folder(workspace, name) / "_delta_log"
+    commits = [path.name for path in log.glob("*.json")] if log.is_dir() else []
+    if not commits:
+        return _read(workspace, name)
+    newest = (log / max(commits)).stat()
+    return _read_once(workspace, name, newest.st_ino, newest.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read_once(workspace: Workspace, name: str, *newest: int) -> _Found | None:
+    """`newest`: what tells the last commit from any other."""
+    return _read(workspace, name)
+
+
+def _read(workspace: Workspace, name: str) -> _Found | None:
+    table = _open(workspace, name)
+    if table is None:
+        return None
+    paths = pa.table(table.get_add_actions(flatten=True)).column("path").to_pylist()
+    files = sorted(str(_folder(workspace, name) / path) for path in paths)
+    return _Found(table.metadata().id, int(table.version()), tuple(files))
 
 
 def _open(workspace: Workspace, name: str) -> DeltaTable | None:

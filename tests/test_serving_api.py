@@ -255,6 +255,28 @@ def test_a_wrong_method_says_which_are_right(service: httpx.Client) -> None:
     assert answer.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/livez", 200), ("/v1/accounts", 200), ("/x", 404), ("/console/sign-in", 200)]
+)
+def test_head_is_answered_as_get_without_the_body(
+    service: httpx.Client, path: str, status: int
+) -> None:
+    """Status and headers are those of GET; on the same connection the next answer is whole."""
+    there, whole = service.head(path), service.get(path)
+    assert (there.status_code, there.content) == (status, b"")
+    differs = {"x-request-id", "date", "ratelimit", "ratelimit-remaining", "ratelimit-reset"}
+    kept = [{k: v for k, v in a.headers.items() if k not in differs} for a in (there, whole)]
+    assert kept[0] == kept[1]
+    assert whole.status_code == status
+    assert len(whole.content) == int(there.headers["content-length"])
+
+
+def test_head_asks_for_a_key_where_get_does(service: httpx.Client) -> None:
+    """What is closed stays closed."""
+    answer = httpx.head(f"{service.base_url}/v1/accounts", trust_env=False)
+    assert (answer.status_code, answer.content) == (401, b"")
+
+
 def test_liveness_readiness_and_index_are_json(service: httpx.Client) -> None:
     """Readiness names each model with its version, and the day of the accounts."""
     alive = service.get("/livez")

@@ -77,7 +77,8 @@ def ensure_rollups(
     if not files["events"]:
         raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
     held, meaning = read_manifest(workspace), daily.meaning(settings)
-    counts = _events_by_week(files["events"])
+    by_file = _events_by_week(files["events"])
+    counts = _together(by_file.values())
     stale = set(counts)
     if held.meaning == meaning and all(set(getattr(held, n)) <= set(files[n]) for n in _READ):
         stale = _changed(held, files) & set(counts)
@@ -88,7 +89,7 @@ def ensure_rollups(
     maker = _Maker(engine, workspace, settings)
     for block in _blocks(sorted(stale), counts):
         progress(done, total, "rolling up events")
-        names |= maker.make(block)
+        names |= maker.make(block, [file for file in files["events"] if _holds(by_file[file], block)])
         done += sum(counts[week] for week in block)
     kept = {week: made for week, made in held.weeks.items() if int(week) in set(counts) - stale}
     now = Manifest(meaning, **files, weeks=kept | names)
@@ -143,10 +144,39 @@ def _weeks(query: str, files: dict[str, Any]) -> set[int]:
     return {week for day in days for week in (day // 7, (day + 1) // 7)}
 
 
-def _events_by_week(files: Iterable[str]) -> dict[int, int]:
-    query = f"SELECT event_us // {WEEK_US}, count(*) FROM read_parquet(?) GROUP BY 1"  # noqa: S608
-    with duckdb.connect(config={"threads": 2}) as con:
-        return {int(w): int(n) for w, n in con.execute(query, [list(files)]).fetchall()}
+_COUNTED: dict[str, dict[int, int]] = {}
+"""File of the lake, which never changes → the events of each week in it."""
+
+
+def _events_by_week(files: Iterable[str]) -> dict[str, dict[int, int]]:
+    """For each file the events of each week; a process reads each file once."""
+    if new := [file for file in files if file not in _COUNTED]:
+        query = (
+            f"SELECT filename, event_us // {WEEK_US}, count(*) "  # noqa: S608 - our own text
+            "FROM read_parquet(?, filename = true) GROUP BY ALL"
+        )
+        with duckdb.connect(config={"threads": 2}) as con:
+            for file, week, count in con.execute(query, [new]).fetchall():
+                _COUNTED.setdefault(file, {})[int(week)] = int(count)
+    return {file: _COUNTED.setdefault(file, {}) for file in files}
+
+
+def _together(counts: Iterable[dict[int, int]]) -> dict[int, int]:
+    """The events of each week.
+
+    >>> _together([{1: 2}, {1: 1, 4: 5}])
+    {1: 3, 4: 5}
+    """
+    total: dict[int, int] = {}
+    for mine in counts:
+        for week, count in mine.items():
+            total[week] = total.get(week, 0) + count
+    return total
+
+
+def _holds(weeks: Iterable[int], block: Sequence[int]) -> bool:
+    """Whether a file may hold events of weeks in a row, or of the day before them."""
+    return any(block[0] - 1 <= week <= block[-1] for week in weeks)
 
 
 def _blocks(weeks: Sequence[int], counts: dict[int, int]) -> Iterator[list[int]]:
@@ -171,24 +201,25 @@ class _Maker:
 
     def __init__(self, engine: Engine, workspace: Workspace, settings: Settings) -> None:
         self.engine, self.settings, self.folder = engine, settings, workspace.rollups
-        self.events = lake.table_files(workspace, "events")
         self.who = resolve.read_links(workspace)
         self.told = [lake.table_state(workspace, name) for name in ("users", "identities")]
-        everything = engine.read_parquet(self.events)
-        self.complete = resolve.is_complete(everything, self.who)
 
-    def make(self, weeks: list[int]) -> dict[str, str]:
-        """Write the rollups of some weeks in a row; week → the name of its files."""
-        raw = self.engine.read_parquet(self.events, "events_to_roll_up")
-        again = f"weeks {weeks} {self.complete} {self.told} {daily.meaning(self.settings)}"
-        self.engine.repeat(again, lambda: self._summed(raw, weeks))
+    def make(self, weeks: list[int], files: list[str]) -> dict[str, str]:
+        """Write the rollups of some weeks in a row; week → the name of its files.
+
+        `files`: those of the events of these weeks and of the day before.
+        """
+        raw = self.engine.read_parquet(files, "events_to_roll_up")
+        complete = resolve.is_complete(raw, self.who)
+        again = f"weeks {weeks} {complete} {self.told} {daily.meaning(self.settings)}"
+        self.engine.repeat(again, lambda: self._summed(raw, weeks, complete=complete))
         return self._write(weeks)
 
-    def _summed(self, raw: ibis.Table, weeks: list[int]) -> ibis.Table:
+    def _summed(self, raw: ibis.Table, weeks: list[int], *, complete: bool) -> ibis.Table:
         """Fill the table `weekly_<name>` of each rollup."""
         keep, first, end = self.engine.keep, weeks[0] * 7, (weeks[-1] + 1) * 7
         mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
-        owned = resolve.assigned(mine, self.who, complete=self.complete)
+        owned = resolve.assigned(mine, self.who, complete=complete)
         span = _moment(first - 1), _moment(end)
         events = keep(daily.known_events(owned, self.settings, span))
         by_event = daily.account_event_day(events.filter(events.day >= first))

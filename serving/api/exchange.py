@@ -14,16 +14,21 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 
 
 class Exchange:
-    """What the guard, the log and the figures know of a request."""
+    """What the guard, the log and the figures know of a request.
+
+    HEAD is answered as GET is, without the body.
+    """
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self.scope = scope
+        self.asked = str(scope["method"])
+        # A copy: the server, which knows that there is no body to HEAD, goes by its own.
+        self.scope = {**scope, "method": "GET"} if self.asked == "HEAD" else scope
         self._send = send
         self.begun = time.perf_counter()
         self.status = GONE
         self.answering = False
         self.headers: Mapping[str, str] = {}
-        self.state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        self.state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         self.state["request_id"] = uuid4().hex
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
@@ -36,6 +41,8 @@ class Exchange:
                 (b"x-content-type-options", b"nosniff"),
                 *((name.encode(), value.encode()) for name, value in self.headers.items()),
             ]
+        elif self.asked == "HEAD":
+            message = {**message, "body": b""}
         await self._send(message)
 
     @property
@@ -46,8 +53,7 @@ class Exchange:
     @property
     def method(self) -> str:
         """The method, or `other`: what a client makes up must not become a label."""
-        method = str(self.scope["method"])
-        return method if method in METHODS else "other"
+        return self.asked if self.asked in METHODS else "other"
 
     @property
     def route(self) -> str:

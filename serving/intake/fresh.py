@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from features import lake
 from features.events import CONTRACT
 from features.provenance import in_words, meaning, other_parts
-from features.resident import Resident
+from features.resident.resident import Resident
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.intake import overlay

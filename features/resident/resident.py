@@ -1,27 +1,25 @@
 """Feature rows of a few accounts, again and again, while events come in.
 
-They are what `features.build.build` would make of them on that day. Two things are kept from one
-time to the next, so that a few accounts cost a second and not the minute of all: the statements,
-which mean the same again, and how every account stands among its peers, which changes only for the
-accounts that something was learnt of.
+They are what `features.build.build` would make of them on that day. The rollups and the facts of
+all accounts are held; when something was learnt of a few, what is held of them is replaced, and
+their rows are computed from memory. What cannot be folded in (another day, a merge of accounts,
+somebody else's ingest) makes the state anew from the lake, as a start does.
 """
 
 from collections.abc import Collection
 from datetime import date
 from types import TracebackType
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features import lake
 from features.build import named, table_schema
-from features.compute.block import Block
-from features.compute.session import Session
 from features.engines.engine import Engine, engine_of, running_on
 from features.events import CONTRACT
 from features.identity import resolve
-from features.points import known_points, numbered, observed_points, with_peers
+from features.points import known_days
+from features.resident.records import Known
+from features.resident.state import State, day_number
 from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
 from features.turns import alone
@@ -35,13 +33,15 @@ class Resident:
         self.workspace, self.settings = workspace, running_on(settings, "duckdb")
         self.features = named(settings, None)
         self.schema = table_schema(self.features)
+        self.known = Known(workspace, self.settings)
+        self.state: State | None = None
         self._engine: Engine | None = None
         self._tables = ""
-        self._stand: tuple[date, pa.Table] | None = None
+        self._living: tuple[str, int, frozenset[str]] = ("", 0, frozenset())
 
     def forget_peers(self) -> None:
         """Something was learnt of other accounts than those that will be asked for."""
-        self._stand = None
+        self.state = None
 
     def rows(self, accounts: Collection[str], day: date) -> pa.Table:
         """The feature table's rows of the accounts that are known on the day, as known then.
@@ -49,38 +49,29 @@ class Resident:
         All accounts of which anything was learnt since the last time must be among `accounts`,
         unless `forget_peers` was called.
         """
-        asked = pd.DataFrame({"account_id": sorted(accounts), "as_of": pd.Timestamp(day)})
-        observations = known_points(self.workspace, asked)
         with alone(self.workspace, "build", brief=True):
-            engine = self._ready()
+            engine, number = self._ready(), day_number(day)
             made = ensure_rollups(engine, self.workspace, self.settings)
-            if observations.empty:
-                return self.schema.empty_table()
-            points = observed_points(self.workspace, observations)
-            session = Session(engine, self.workspace, self.settings, made, points)
-            panel = numbered(with_peers(self.workspace, points))
-            block = Block(session, self.features, self.schema)
-            rows, mine = block.among(panel, self._standing(block, panel, day))
-        self._note(mine, day)
-        return rows
+            engine.forget(lasting=True)
+            living = self._known_on(number)
+            mine = sorted(set(accounts) & living)
+            state = self.state
+            if state is None or state.day != number or not state.knows(made, accounts):
+                self.state = state = State(
+                    engine, self.known, made, sorted(living), number, self.features, self.schema
+                )
+            elif mine:
+                state.fold(made, mine)
+        return state.rows(mine) if mine else self.schema.empty_table()
 
-    def _standing(self, block: Block, panel: pd.DataFrame, day: date) -> pa.Table:
-        """How the accounts of the panel stand: as noted, if all that are not asked for are."""
-        others = set(panel.loc[~panel["observed"], "account_id"])
-        if self._stand is not None:
-            then, known = self._stand
-            if then != day or others - set(known["account_id"].to_pylist()):
-                self._stand = None
-        if self._stand is None:
-            self._stand = day, block.standing(panel)
-        return self._stand[1]
-
-    def _note(self, mine: pa.Table, day: date) -> None:
-        assert self._stand is not None  # noqa: S101 - made by `_standing`
-        former = self._stand[1]
-        again = pc.is_in(former["account_id"], mine["account_id"].combine_chunks())
-        kept = former.filter(pc.invert(again)).cast(mine.schema)
-        self._stand = day, pa.concat_tables([kept, mine])
+    def _known_on(self, day: int) -> frozenset[str]:
+        """The accounts that are known on a day."""
+        told = f"{lake.table_state(self.workspace, 'accounts')} {self._tables}"
+        if self._living[:2] != (told, day):
+            days = known_days(self.workspace)
+            alive = days[(days["first"] <= day) & (day < days["end"])]
+            self._living = told, day, frozenset(alive["account_id"])
+        return self._living[2]
 
     def _ready(self) -> Engine:
         """The engine; a new one when what its statements read is no longer what it was."""
@@ -94,7 +85,7 @@ class Resident:
 
     def close(self) -> None:
         """End the engine; the next rows start one again."""
-        self._stand = None
+        self.state = None
         if self._engine is not None:
             self._engine.close()
         self._engine = None
