@@ -256,7 +256,8 @@ def test_a_wrong_method_says_which_are_right(service: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/livez", 200), ("/v1/accounts", 200), ("/x", 404), ("/console/sign-in", 200)]
+    ("path", "status"),
+    [("/livez", 200), ("/v1/accounts", 200), ("/x", 404), ("/console/sign-in", 200)],
 )
 def test_head_is_answered_as_get_without_the_body(
     service: httpx.Client, path: str, status: int

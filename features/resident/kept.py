@@ -39,9 +39,10 @@ class Kind:
         files = [f for w, f in self.files(workspace, made).items() if weeks is None or w in weeks]
         columns = list(dict.fromkeys([*DATED, *([self.key] if self.key else []), *self.names]))
         if not files:
-            empty = {n: pa.string() if n in ("account_id", self.key) else pa.int64() for n in columns}
+            texts = ("account_id", self.key)
+            kinds = {n: pa.string() if n in texts else pa.int64() for n in columns}
             measures = {name: pa.float64() for name in self.names}
-            return pa.schema(list((empty | measures).items())).empty_table()
+            return pa.schema(list((kinds | measures).items())).empty_table()
         which = self.some
         if accounts is not None:
             mine = pc.field("account_id").isin(pa.array(sorted(accounts), pa.string()))

@@ -1,4 +1,4 @@
-"""What is known of accounts (facts), from tables in memory: for all of them, or a few, the same SQL."""
+"""What is known of accounts (facts), from tables in memory: of all or of a few, by the same SQL."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
@@ -26,14 +26,13 @@ from features.resident.records import Known
 from features.resident.tape import Registers, play, taped
 from features.rollups.weeks import Manifest
 from features.settings import Settings
-from features.workspace import Workspace
 
 EVER = -(10**6)
 
 
 @dataclass(frozen=True)
 class Told:
-    """The facts of one account: as numbers in registers, as groups of peers, as a row of a table."""
+    """The facts of one account: as numbers for registers, as groups of peers, as a table's row."""
 
     numbers: Floats
     groups: list[Group]
@@ -102,7 +101,7 @@ class State:
         columns["as_of"] = days.cast(pa.date32())
         for feature in self.features:
             columns[feature.name] = (
-                facts[feature.expression.name]  # type: ignore[attr-defined]
+                facts[feature.expression.name]
                 if feature.categorical
                 else pa.array(next(numbers), from_pandas=True)
             )
@@ -225,6 +224,10 @@ def changed_weeks(before: Manifest, now: Manifest) -> set[int]:
     return {int(week) for week, name in now.weeks.items() if before.weeks.get(week) != name}
 
 
-def day_number(day: object) -> int:
-    """A date as days since 1970-01-01."""
-    return int(pd.Timestamp(day).to_datetime64().astype("datetime64[D]").astype("int64"))
+def day_number(day: date) -> int:
+    """A date as days since 1970-01-01.
+
+    >>> day_number(date(1970, 1, 3))
+    2
+    """
+    return (day - date(1970, 1, 1)).days

@@ -1,4 +1,4 @@
-"""Combinations of leaves as one list of instructions: what `features.kernel.combine` says, compiled.
+"""Combinations of leaves as a list of instructions: what `features.kernel.combine` says, compiled.
 
 Numbers lie in registers, one for each different expression; an instruction makes one of others that
 stand before it. Run for one account it takes microseconds where numpy takes some for each step.
@@ -128,22 +128,33 @@ def play(tape: Tape, r: Floats) -> None:
 
 @compiled
 def _made(what: int, x: Floats, weight: Floats, number: float, plan: float) -> float:
-    if what == RATIO:
-        return x[0] / x[1] * number if x[1] != 0 else np.nan
-    if what == GROWTH:
-        return _over(x[0] + 1.0, x[1] + 1.0)
-    if what == LARGEST:
-        return _largest(x)
     if what == LINEAR:
         return _weighed(x, weight)
     if what == SPREAD:
         return _spread(x)
-    if what == AT_LEAST:
-        return np.nan if np.isnan(x[0]) else 1.0 if x[0] >= number else 0.0
-    if what == DAYS_TO_REACH:
-        return _days_to_reach(x[0], x[1], x[2], number)
+    if what == LARGEST:
+        return _largest(x)
     if what == MEAN:
         return _mean(x)
+    if what == BY_PLAN:
+        return _by_plan(x, weight, plan)
+    return _of_few(what, x, number)
+
+
+@compiled
+def _of_few(what: int, x: Floats, number: float) -> float:
+    """What is made of one, two or three numbers."""
+    if what == RATIO:
+        return x[0] / x[1] * number if x[1] != 0 else np.nan
+    if what == GROWTH:
+        return _over(x[0] + 1.0, x[1] + 1.0)
+    if what == DAYS_TO_REACH:
+        return _days_to_reach(x[0], x[1], x[2], number)
+    return np.nan if np.isnan(x[0]) else 1.0 if x[0] >= number else 0.0
+
+
+@compiled
+def _by_plan(x: Floats, weight: Floats, plan: float) -> float:
     for i in range(len(x)):
         if weight[i] == plan:
             return x[i]

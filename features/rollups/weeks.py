@@ -89,7 +89,8 @@ def ensure_rollups(
     maker = _Maker(engine, workspace, settings)
     for block in _blocks(sorted(stale), counts):
         progress(done, total, "rolling up events")
-        names |= maker.make(block, [file for file in files["events"] if _holds(by_file[file], block)])
+        mine = [file for file in files["events"] if _holds(by_file[file], block)]
+        names |= maker.make(block, mine)
         done += sum(counts[week] for week in block)
     kept = {week: made for week, made in held.weeks.items() if int(week) in set(counts) - stale}
     now = Manifest(meaning, **files, weeks=kept | names)
