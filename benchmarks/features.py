@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import picture, report
 from benchmarks.measure import Measured, in_child
 from benchmarks.report import Run
 from benchmarks.size import Size
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None, run: Runner = in_child) -> None:
     found = [report.machine(), report.table(runs), report.notes(runs), report.growth(runs)]
     text = "\n\n".join(part for part in found if part)
     print(f"\n{text}", flush=True)
+    if len(runs) > 1:
+        picture.growth(runs, chosen.plot)
     if chosen.write:
         report.write(text)
     if not chosen.keep:
@@ -53,6 +55,8 @@ def check_small(folder: Path, events: int, dates: int, run: Runner) -> None:
     for tuned in PEERS.values():
         peer = _peer(root, size, dates, run, tuned=tuned)
         _agree(run, "the pipeline and the pandas peer", made, peer.said["out"])
+    by_sql = run("whole", root=root, size=asdict(size), name="sql", engine="duckdb").said["root"]
+    _agree(run, "the kernel and the SQL", made, by_sql)
     run("ingest", root=made)
     kept = run("again", root=made, size=asdict(size)).said["kept"]
     full = run("whole", root=made, size=asdict(size), name="full", tonight=True)
@@ -85,6 +89,8 @@ class Bench:
         sized = {"root": self.root, "size": asdict(self.size)}
         self.step("rollups", "rollups", root=self.root)
         self.step(report.WHOLE, "whole", **sized, name="whole")
+        by_sql = self.step(report.BY_SQL, "whole", **sized, name="sql", engine="duckdb")
+        _agree(self.run, "the kernel and the SQL", self.made, by_sql.said["root"])
 
     def limits(self, memory: str) -> None:
         """The whole job within limits."""
@@ -171,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--check-dates", type=int, default=6, help="dates on which it is checked")
     add("--folder", type=Path, default=FOLDER, help="where the worlds are made")
     add("--keep", action="store_true", help="keep the worlds for the next run")
+    add("--plot", type=Path, default=picture.PLOT, help="where the growth is drawn")
     add("--write", action="store_true", help="put the table into benchmarks/README.md")
     return parser
 

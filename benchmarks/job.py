@@ -25,9 +25,10 @@ WEEKS = 52
 Work = Callable[[], dict[str, Any]]
 
 
-def settings_for(threads: int, memory: str) -> Settings:
-    """The benchmarks' settings with the threads and the memory of this run."""
-    return company_settings(training={"threads": threads}, engine={"memory": memory})
+def settings_for(threads: int, memory: str, engine: str = "kernel") -> Settings:
+    """The benchmarks' settings with the threads, the memory and the engine of this run."""
+    told = {"memory": memory, "name": engine}
+    return company_settings(training={"threads": threads}, engine=told)
 
 
 def midnights(size: Size, *, tonight: bool = False) -> list[datetime]:

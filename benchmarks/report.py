@@ -17,6 +17,7 @@ PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "pyarrow", "deltalake
 COLUMNS = ("events", "step", "CPU s", "wall s", "peak MB", "× scan", "pandas ÷ it",
            "tuned ÷ it", "rows/s")  # fmt: skip
 WHOLE, SCAN, PLAIN, TUNED = "whole job", "scan, 4 columns", "pandas, plain *", "pandas, tuned *"
+BY_SQL = f"{WHOLE}, SQL"
 
 
 FLOOR = {

@@ -43,10 +43,15 @@ def rollups(root: str, memory: str = ROOMY) -> Work:
 
 
 def whole(
-    root: str, size: dict[str, int], name: str, memory: str = ROOMY, tonight: bool = False
+    root: str,
+    size: dict[str, int],
+    name: str,
+    memory: str = ROOMY,
+    tonight: bool = False,
+    engine: str = "kernel",
 ) -> Work:
     """Events → feature table."""
-    settings = settings_for(measure.THREADS, memory)
+    settings = settings_for(measure.THREADS, memory, engine)
     return whole_step(Workspace(Path(root)), settings, Size(**size), name, tonight=tonight)
 
 

@@ -100,7 +100,9 @@ def ingest(workspace: Path, settings_file: Path, sources: tuple[str, ...]) -> No
 
 @verb
 @click.option(
-    "--engine", type=click.Choice(("duckdb", "kernel", "spark")), help="Instead of the settings'."
+    "--engine",
+    type=click.Choice(("kernel", "duckdb", "spark")),
+    help="Instead of the settings'.",
 )
 def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     """Make the feature table, as known then.
@@ -108,6 +110,9 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
     Rolls the events up by day, then computes every feature of the catalogue for each observation
     that the outcomes in the settings ask for. What is there already
     and would come out the same is kept. Writes WORKSPACE/features.
+
+    On one machine the kernel computes them, compiled and in memory. `--engine duckdb` does it in
+    SQL: the same cells, to check by; it takes over, and says so, where numba cannot be loaded.
     """
     from features.engines.engine import running_on
     from features.identity.resolve import unresolved

@@ -4,6 +4,7 @@ For training, nightly scoring and online use, a feature of an account is what is
 """
 
 import json
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -88,12 +89,12 @@ def computed(
     ranked = any(comparisons(f.expression) for f in features)
     with closing(engine_of(workspace, settings)) as engine:
         made = ensure_rollups(engine, workspace, settings, progress=progress)
-        done = 0
+        done, block_class = 0, block_of(settings)
         for block in blocks(points, BLOCK_POINTS):
             session = Session(engine, workspace, settings, made, block)
             seen = with_peers(workspace, block) if ranked else block.assign(observed=True)
             panel = numbered(seen)
-            for rows in block_of(settings)(session, features, schema).rows(panel):
+            for rows in block_class(session, features, schema).rows(panel):
                 done += rows.num_rows
                 progress(done, len(points), "as known then")
                 yield rows
@@ -101,11 +102,22 @@ def computed(
 
 
 def block_of(settings: Settings) -> type[Block]:
-    """What computes a block: SQL on the engine, or the kernel in this process."""
+    """What computes a block: the kernel in this process, or SQL on the engine.
+
+    Without numba a warning tells that it is SQL, which gives the same cells and takes longer.
+    """
     if settings.engine.name != "kernel":
         return Block
-    from features.kernel.block import KernelBlock  # numba takes half a second to load
-
+    try:
+        from features.kernel.block import KernelBlock  # numba takes half a second to load
+    except ImportError as error:
+        warnings.warn(
+            f"features are computed by SQL, which is slower: found no kernel ({error}); expected "
+            "numba as in requirements.lock. Install it, or choose SQL by --engine duckdb.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return Block
     return KernelBlock
 
 

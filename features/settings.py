@@ -301,13 +301,15 @@ class Outcomes(Section):
 
 
 class Engine(Section):
-    """Where features are computed, and with how much memory.
+    """How features are computed, and with how much memory.
+
+    The kernel is the fastest on one machine; `duckdb` says the same in SQL, and so does Spark.
 
     `memory` is what DuckDB may take before it spills to disk; accounts go through in chunks. For
     Spark, `master` is its address; anything else it reads from its own configuration.
     """
 
-    name: Literal["duckdb", "kernel", "spark"] = "duckdb"
+    name: Literal["kernel", "duckdb", "spark"] = "kernel"
     memory: str = Field(default="700MB", pattern=r"^\d+(MB|GB)$")
     master: str = "local[2]"
 

@@ -109,9 +109,11 @@ class Batch:
 
 
 def batch(end: str, first: int, count: int) -> Batch:
-    """So many worlds from seeds in a row, around an end of `tests.worlds.ENDS`."""
+    """So many worlds from seeds in a row, around an end of `tests.worlds.ENDS`; by SQL."""
     last, zone = ENDS[end]
-    settings = sample_settings(calendar={"zone": zone}, subscriptions={"lapse_after_days": 2})
+    settings = sample_settings(
+        calendar={"zone": zone}, subscriptions={"lapse_after_days": 2}, engine={"name": "duckdb"}
+    )
     worlds = worlds_of(range(first, first + count), last)
     return Batch(worlds, settings, [last - back * DAY for back in BACK])
 

@@ -6,9 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import quality, quality_figures, quality_flags, quality_oracle, report, serving
+from benchmarks import (
+    explanations,
+    quality,
+    quality_figures,
+    quality_flags,
+    quality_oracle,
+    report,
+    serving,
+)
 from benchmarks.features import check_small, extrapolated, main
 from benchmarks.measure import Measured, in_child
+from benchmarks.picture import growth
 from benchmarks.report import Run
 from benchmarks.rivals.environment import Rival, UnavailableError
 from benchmarks.rivals.exchange import give, taken
@@ -22,8 +31,8 @@ def test_the_script_prints_its_table(tmp_path: Path, capsys: pytest.CaptureFixtu
     main(["--events", "2e4", "--dates", "3", *steps, "--folder", str(folder)], run)
     said = capsys.readouterr().out
     assert "Simulated data" in said
-    assert said.count("agree: ") == 2
-    for line in (report.SCAN, "rollups", report.WHOLE, report.PLAIN, report.TUNED):
+    assert said.count("agree: ") == 3
+    for line in (report.SCAN, "rollups", report.WHOLE, report.BY_SQL, report.PLAIN, report.TUNED):
         assert f" | {line} | " in said
     assert "measured on 3 of 52 dates" in said
     assert not folder.exists()
@@ -36,7 +45,7 @@ def test_the_nightly_build_and_a_full_one_agree(
     """On the benchmark's world a day more, late events included, gives what building anew gives."""
     check_small(tmp_path, 20_000, 3, run)
     said = capsys.readouterr().out
-    assert said.count("agree: ") == 3
+    assert said.count("agree: ") == 4
     assert "rows kept" in said
 
 
@@ -73,6 +82,24 @@ def test_growth_is_the_slope_between_the_sizes() -> None:
         for events, cpu in ((1_000_000, 3.0), (10_000_000, 6.0))
     ]
     assert "| scan | 0.30 |" in report.growth(runs)
+
+
+def test_explanations_are_compared_and_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every path has its line on both models, and the ratio is told beside the AUC."""
+    explanations.main(["--rows", "1000", "--trees", "5"])
+    said = capsys.readouterr().out
+    for model in explanations.SHAPES:
+        for path in explanations.PATHS:
+            assert f"| {model} | {path} | " in said
+    assert "the aim is 5 ×" in said
+    assert "paired resamples" in said
+
+
+def test_growth_is_drawn(tmp_path: Path) -> None:
+    """The lines of all sizes become a picture."""
+    runs = [Run(n, {report.WHOLE: Measured(s, s, 1.0)}) for n, s in ((10**6, 3.0), (10**7, 9.0))]
+    growth(runs, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_table_is_written_between_the_marks(

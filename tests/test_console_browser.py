@@ -160,6 +160,30 @@ def test_the_numbers_behind_a_waterfall_sum_to_the_shown_probability(page: Page)
     assert page.locator(".verdict[aria-current] .figure").get_attribute("title") == probability
 
 
+def test_a_reviewer_asks_what_if_and_gives_a_verdict(
+    browser: Browser, console: Console, seen: Seen
+) -> None:
+    """A slider moved by key changes the prediction at once; the verdict is kept; axe agrees."""
+    context = browser.new_context(base_url=console.url)
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    sign_in(page, "reviewer")
+    page.locator("#results .row-link").first.click()
+    slider = page.locator(".slider input").first
+    slider.focus()
+    page.keyboard.press("End")
+    until(lambda: page.locator("#what-if .figure").count() == 1)
+    assert slider.get_attribute("max") == slider.input_value()
+    page.check("input[name=verdict][value=disagree]", force=True)
+    page.fill("textarea[name=note]", TEXTS[0])
+    page.click(".review button")
+    page.wait_for_url("**kept=1**")
+    assert page.locator(".said .note").first.inner_text() == TEXTS[0].strip()
+    assert found_by_axe(page) == []
+    seen.violations += violations(page)
+    context.close()
+
+
 def test_keys_move_through_the_queue(page: Page) -> None:
     """J and k move, Enter opens, the slash searches, and letters in the search stay letters."""
     page.goto("/console")

@@ -34,7 +34,7 @@ def combined(
     if e in values:
         return values[e]
     parts = [combined(part, values, facts) for part in e.parts()]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(e, ByPlan):
             return _by_plan(e.plans, parts, facts.plans)
         return _combination(e, parts)

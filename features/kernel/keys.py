@@ -7,9 +7,9 @@ leaf over all keys that count.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from features.algebra import RING_DAYS
+from features.kernel.compiled import compiled
 from features.kernel.rows import Floats, Ints, Points, Rows
 from features.kernel.windows import Spans, between, from_reach
 
@@ -31,7 +31,7 @@ class Reductions(NamedTuple):
     members: Floats
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Floats:
     """Leaves by points."""
     out = np.zeros((len(leaves.what), len(points.as_of)))
@@ -55,7 +55,7 @@ def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Flo
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _counting(members: Floats, group: int, keys: Ints) -> Floats:
     """1 for each of an account's keys that a leaf is about, 0 for the others."""
     mine = np.ones(len(keys))
@@ -65,7 +65,7 @@ def _counting(members: Floats, group: int, keys: Ints) -> Floats:
     return mine
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(rows: Rows, run: int, days: Ints, spans: Spans, counts: Floats, seen: Ints) -> None:
     """One key's windows at each point, and the last day in the ring with any of each measure."""
     begin, end = rows.row[run], rows.row[run + 1]
@@ -82,7 +82,7 @@ def _count(rows: Rows, run: int, days: Ints, spans: Spans, counts: Floats, seen:
             counts[p, w] = between(held[spans.column[w]], spans.low[w], spans.high[w])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _hold(
     rows: Rows, row: int, end: int, as_of: int,
     segment_of: Ints, held: Floats, today: Floats, seen: Ints,
@@ -103,7 +103,7 @@ def _hold(
                 seen[c] = day
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _leaf(
     what: int, x: Floats, y: Floats, mine: Floats, least: float, seen: Ints, as_of: int
 ) -> float:
@@ -124,7 +124,7 @@ def _leaf(
     return float(as_of - seen[busiest]) if seen[busiest] >= 0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sum(x: Floats, mine: Floats) -> float:
     total = 0.0
     for i in range(len(x)):
@@ -133,7 +133,7 @@ def _sum(x: Floats, mine: Floats) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _distinct(x: Floats, mine: Floats, least: float) -> float:
     total = 0.0
     for i in range(len(x)):
@@ -141,7 +141,7 @@ def _distinct(x: Floats, mine: Floats, least: float) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _only_in(x: Floats, y: Floats, mine: Floats) -> float:
     total = 0.0
     for i in range(len(x)):
@@ -149,7 +149,7 @@ def _only_in(x: Floats, y: Floats, mine: Floats) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _spread(what: int, x: Floats, mine: Floats) -> float:
     """The share of the busiest key; or the entropy, ln S - (sum of x ln x) / S."""
     total, most, weighed = _sum(x, mine), 0.0, 0.0
@@ -164,7 +164,7 @@ def _spread(what: int, x: Floats, mine: Floats) -> float:
     return max(np.log(total) - weighed / total, 0.0)  # rounding can leave -1e-17
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _busiest(x: Floats, mine: Floats) -> int:
     """The first of the keys that occur most; -1 where none does."""
     busiest, most = -1, 0.0

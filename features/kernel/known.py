@@ -18,8 +18,11 @@ class Facts:
     table: pa.Table
 
     def __getitem__(self, name: str) -> Floats:
-        """A fact as numbers; missing is NaN."""
-        column = self.table[name].cast(pa.float64())
+        """A fact as numbers; missing is NaN. Raises ValueError where it is a word."""
+        try:
+            column = self.table[name].cast(pa.float64())
+        except pa.ArrowInvalid as error:  # Arrow's own name for it would be taken for a bad file
+            raise ValueError(f"fact '{name}': {error}") from None
         return np.asarray(column.to_numpy())  # Arrow makes NaN of what is missing
 
     def group(self, name: str) -> pa.ChunkedArray:

@@ -11,6 +11,7 @@ Compared = PeerRank | PeerMedian
 DECIMALS = 1e6
 
 
+@np.errstate(over="ignore", invalid="ignore")  # `check_finite` names what is without bound
 def rounded(numbers: Floats) -> Floats:
     """Numbers at 6 decimals, halves away from 0, so that ties are ties; missing is 0."""
     scaled = np.nan_to_num(numbers, nan=0.0) * DECIMALS

@@ -7,9 +7,9 @@ Every function goes over accounts, and over the observations of each. A row is s
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from features.algebra import RING_DAYS, SPAN
+from features.kernel.compiled import compiled
 from features.kernel.rows import Floats, Ints, Points, Rows
 
 
@@ -27,7 +27,7 @@ class Spans(NamedTuple):
     high: Ints
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sums(rows: Rows, points: Points, spans: Spans) -> Floats:
     """Windows by points: the sum of each window's measure over its segments."""
     out = np.zeros((len(spans.column), len(points.as_of)))
@@ -46,7 +46,7 @@ def sums(rows: Rows, points: Points, spans: Spans) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def from_reach(rows: Rows, begin: int, end: int, too_early: int) -> int:
     """The first row, from `begin` on, of a day after `too_early`."""
     while begin < end and rows.day[begin] <= too_early:
@@ -54,7 +54,7 @@ def from_reach(rows: Rows, begin: int, end: int, too_early: int) -> int:
     return begin
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def between(held: Floats, low: int, high: int) -> float:
     """The sum of some segments."""
     total = 0.0
@@ -63,7 +63,7 @@ def between(held: Floats, low: int, high: int) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _hold(
     rows: Rows, row: int, end: int, latest: int, as_of: int, segment_of: Ints, held: Floats
 ) -> None:
@@ -76,7 +76,7 @@ def _hold(
         row += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def totals(rows: Rows, points: Points) -> Floats:
     """Columns by points: the sum of all rows seen by then."""
     out = np.zeros((rows.values.shape[1], len(points.as_of)))
@@ -90,7 +90,7 @@ def totals(rows: Rows, points: Points) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def used_days(rows: Rows, points: Points, column: int) -> tuple[Ints, Ints]:
     """The last day with the measure above 0 (-1: none in the ring), and the last `SPAN` days' set.
 
@@ -117,7 +117,7 @@ def used_days(rows: Rows, points: Points, column: int) -> tuple[Ints, Ints]:
     return last, sets
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def runs_of_days(sets: Ints) -> tuple[Floats, Floats, Floats]:
     """Of each set of days: the longest pause, the longest streak, and the streak up to now.
 
@@ -143,7 +143,7 @@ def runs_of_days(sets: Ints) -> tuple[Floats, Floats, Floats]:
     return gap, longest, now
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def days_over(
     rows: Rows, points: Points, column: int, days: int, limit: Floats, share: float
 ) -> Floats:
@@ -169,11 +169,13 @@ def days_over(
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _reached(daily: Floats, days: int, threshold: float) -> float:
     """The days on which a rolling sum is there; none, where all together are not."""
-    count = 0.0
-    if between(np.maximum(daily, 0.0), 0, len(daily)) >= threshold:
+    count, most = 0.0, 0.0
+    for age in range(len(daily)):
+        most += max(daily[age], 0.0)
+    if most >= threshold:
         for age in range(SPAN):
             count += between(daily, age, age + days) >= threshold
     return count

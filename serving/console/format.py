@@ -72,6 +72,16 @@ def points(share: float) -> str:
     return f"{'+' if share >= 0 else MINUS}{size:.{0 if size >= 9.95 else 1}f}"
 
 
+def signed(value: float) -> str:
+    r"""A part of the log-odds with its sign, never a false zero.
+
+    >>> signed(0.5), signed(-1.234), signed(0.001)
+    ('+0.50', '−1.23', '+< 0.01')
+    """
+    size = f"{abs(value):.2f}" if abs(value) >= 0.005 or not value else "< 0.01"
+    return f"{MINUS if value < 0 else '+' if value else ''}{size}"
+
+
 def whole(count: float) -> str:
     """A count with its thousands apart.
 

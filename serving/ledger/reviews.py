@@ -27,18 +27,25 @@ REVIEWS = sa.Table(
     sa.Column("note", sa.Text),
     sa.Column("key_id", sa.String(16), nullable=False),
     sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("user", sa.String(200)),
+    sa.Column("snoozed_until", sa.Date),
     sa.Index("reviews_of_account", "account_id", "made_at"),
     sa.Index("reviews_of_model", "model", "model_version"),
 )
 OUTCOMES = ("happened", "did_not_happen", "open")
 EXPORTED = ("review_id", "account_id", "model", "model_version", "score_id", "as_of",
-            "probability", "verdict", "action", "outcome", "note", "key_id", "made_at")  # fmt: skip
+            "probability", "verdict", "action", "outcome", "note", "key_id", "made_at", "user",
+            "snoozed_until")  # fmt: skip
+CONSOLE = "console"  # in the place of a key: a person signed in made it
 AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
 class Review:
-    """One verdict; `key_id`: whose key it came by; `score_id`: the score that it speaks of."""
+    """One verdict; `score_id`: the score that it speaks of.
+
+    `key_id`: whose key it came by, or CONSOLE, and then `user` says who made it.
+    """
 
     review_id: str
     account_id: str
@@ -51,6 +58,8 @@ class Review:
     note: str | None
     key_id: str
     made_at: dt.datetime
+    user: str | None = None
+    snoozed_until: dt.date | None = None
 
 
 def add(ledger: Engine, **said: Any) -> Review:
@@ -72,6 +81,25 @@ def listed(
     query = REVIEWS.select().where(*where).order_by(*(c.desc() for c in _AGE)).limit(limit)
     with ledger.connect() as connection:
         return [_review(row) for row in connection.execute(query)]
+
+
+def settled(ledger: Engine, user: str, model: str, since: dt.datetime, today: dt.date) -> set[str]:
+    """The accounts that a user has dealt with: reviewed since a moment, or at rest beyond today.
+
+    An account rests until the day that the user's last review of it names.
+    """
+    query = (
+        sa.select(REVIEWS.c.account_id, REVIEWS.c.made_at, REVIEWS.c.snoozed_until)
+        .where((REVIEWS.c.user == user) & (REVIEWS.c.model == model))
+        .order_by(*_AGE)
+    )
+    with ledger.connect() as connection:
+        last = {row.account_id: row for row in connection.execute(query)}
+    return {
+        account
+        for account, row in last.items()
+        if utc(row.made_at) >= since or (row.snoozed_until and row.snoozed_until > today)
+    }
 
 
 def counts(ledger: Engine, model: str) -> dict[str | None, Counter[str]]:

@@ -27,7 +27,7 @@ class ReviewRequest(Body):
 
 
 class ReviewBody(Body):
-    """A review as it is kept; `key_id`: whose key it came by."""
+    """A review as it is kept; `key_id`: whose key it came by, `console` for a person signed in."""
 
     review_id: str
     account_id: str
@@ -40,6 +40,8 @@ class ReviewBody(Body):
     note: str = absent()
     key_id: str
     made_at: str
+    user: str = absent("who made it, where a person signed in to the console did")
+    snoozed_until: str = absent("the day until which the account may rest")
 
 
 class ReviewAnswer(Answer):

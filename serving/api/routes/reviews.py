@@ -60,8 +60,13 @@ def routes(backing: Backing) -> APIRouter:
     return router
 
 
-async def added(backing: Backing, account_id: str, asked: ReviewRequest, key_id: str) -> Review:
-    """Keep a review; ProblemError for an account, a model or a score that is not there."""
+async def added(
+    backing: Backing, account_id: str, asked: ReviewRequest, key_id: str, **by: Any
+) -> Review:
+    """Keep a review; ProblemError for an account, a model or a score that is not there.
+
+    `by`: who made it, where a person did, and until when the account may rest.
+    """
     state = backing.state()
     snapshot = snapshot_of(state)
     row_of(snapshot, account_id)
@@ -76,7 +81,7 @@ async def added(backing: Backing, account_id: str, asked: ReviewRequest, key_id:
     about = {"score_id": score.score_id, "model_version": score.model_version} if score else {}
     return await asyncio.to_thread(
         reviews.add, backing.ledger, account_id=account_id, key_id=key_id,
-        **{"score_id": None, "model_version": None, **said, **about},
+        **{"score_id": None, "model_version": None, **said, **about, **by},
     )  # fmt: skip
 
 
@@ -109,7 +114,8 @@ def _check_score(score: Kept | None, account_id: str, asked: ReviewRequest) -> N
 
 def _told(review: Review) -> dict[str, Any]:
     made = review.made_at.isoformat(timespec="seconds")
-    return known(**{**vars(review), "made_at": made})
+    rests = review.snoozed_until.isoformat() if review.snoozed_until else None
+    return known(**{**vars(review), "made_at": made, "snoozed_until": rests})
 
 
 def _after(text: str) -> tuple[dt.datetime, str] | None:

@@ -33,6 +33,15 @@ document.addEventListener("keydown", (event) => {
   if (used) event.preventDefault();
 });
 
+// A slider says where it stands while the model is being asked.
+document.addEventListener("input", (event) => {
+  if (event.target.type !== "range") return;
+  const told = event.target.parentElement.querySelector("output");
+  const share = told.textContent.includes("%");
+  const value = Number(event.target.value) * (share ? 100 : 1);
+  told.textContent = `${value.toLocaleString("en", { maximumFractionDigits: 1 })}${share ? " %" : ""}`;
+});
+
 document.addEventListener("htmx:beforeRequest", () => {
   document.getElementById("results")?.setAttribute("aria-busy", "true");
 });

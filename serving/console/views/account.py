@@ -9,6 +9,7 @@ from scipy.special import expit
 from serving.api.problems import ProblemError, shown
 from serving.console.drawings.curve import By
 from serving.console.format import day, exact, exact_money, in_days, money, plural, span, whole
+from serving.console.views.confidence import confidence
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
 from serving.console.views.words import BY_MODEL, Words
@@ -84,6 +85,7 @@ class Why:
     curve: tuple[By, ...]
     horizon_days: int
     lead_days: int
+    confidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _why(scorer: Scorer, row: int) -> Why:
         curve=tuple(By(int(c["days"]), c["risk"]) for c in curve(model, scores.inputs)[0]),
         horizon_days=int(model.card["horizon_days"]),
         lead_days=int(model.card["lead_days"]),
+        confidence=confidence(model.card, float(scores.chances[0]), BY_MODEL[model.name].happened),
     )
 
 

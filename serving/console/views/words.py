@@ -24,6 +24,7 @@ class Words:
     chance: str
     who: tuple[str, str]
     happens: str
+    happened: str
     expects: str = ""
     by_money: str = ""
     has_mrr: bool = True
@@ -39,17 +40,19 @@ MILESTONES = FactColumn("Milestones", "milestones_reached", "count", "Milestones
 
 AT_RISK = Words(
     model="churn", key="at-risk", place="/console", title="At risk", chance="Risk",
-    who=("customer", "customers"), happens="leaves", by_money="MRR at risk", renews=True,
-    why="Why it may leave",
+    who=("customer", "customers"), happens="leaves", happened="left",
+    by_money="MRR at risk", renews=True, why="Why it may leave",
 )  # fmt: skip
 PROSPECTS = Words(
     model="pql", key="prospects", place="/console/prospects", title="Prospects", chance="Will buy",
-    who=("prospect", "prospects"), happens="starts to pay", expects="new customers", has_mrr=False,
+    who=("prospect", "prospects"), happens="starts to pay",
+    happened="started to pay", expects="new customers", has_mrr=False,
     facts=(MILESTONES, LIMIT, PRICING), why="Why it may buy",
 )  # fmt: skip
 UPGRADES = Words(
     model="upgrade", key="upgrades", place="/console/upgrades", title="Upgrades",
-    chance="Will upgrade", who=("customer", "customers"), happens="pays more", expects="upgrades",
+    chance="Will upgrade", who=("customer", "customers"), happens="pays more",
+    happened="paid more", expects="upgrades",
     facts=(SEATS, LIMIT, PRICING), why="Why it may pay more",
 )  # fmt: skip
 QUEUES = (AT_RISK, PROSPECTS, UPGRADES)

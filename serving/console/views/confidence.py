@@ -1,0 +1,35 @@
+"""How far a probability may be trusted: what came of such accounts on months never seen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.console.format import percent, whole
+
+FEW = 100
+
+
+def confidence(card: Mapping[str, Any], probability: float, happened: str) -> str:
+    """One sentence from the calibration's nearest bin; empty where the card has no bins.
+
+    >>> bins = [{"predicted": 0.1, "observed": 0.12, "low": 0.08, "high": 0.17, "rows": 240}]
+    >>> print(confidence({"calibration": {"bins": bins}}, 0.11, "left").replace("\u202f", " "))
+    Of 240 observations with such a probability (about 10 %), on months that the model never saw, 12 % left (8.0 % to 17 %).
+    """  # noqa: E501 - the doctest's answer is one line
+    bins = (card.get("calibration") or {}).get("bins") or ()
+    if not bins:
+        return ""
+    near = min(bins, key=lambda b: abs(b["predicted"] - probability))
+    ends = f" ({percent(near['low'])} to {percent(near['high'])})" if "low" in near else ""
+    return (
+        f"Of {whole(near['rows'])} observations with such a probability (about "
+        f"{percent(near['predicted'])}), on months that the model never saw, "
+        f"{percent(near['observed'])} {happened}{ends}.{_warning(near, bins, probability)}"
+    )
+
+
+def _warning(near: Mapping[str, Any], bins: Any, probability: float) -> str:
+    """What makes the sentence weak: few observations, or none so high or so low."""
+    most, least = (pick(b["predicted"] for b in bins) for pick in (max, min))
+    if probability > 1.5 * most or probability < least / 1.5:
+        return " None of them was as extreme as this one: take the number with care."
+    return " They are few: take the number with care." if near["rows"] < FEW else ""

@@ -1,0 +1,89 @@
+"""Ways in which the kernel can be wrong: the twins of those mutants that only SQL can have.
+
+The rollups, the facts and whose an event is are one code for both engines: their mutants, in
+`tests/mutants.py`, are seen through the kernel as they are.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+from features import kernel
+from tests.mutants import MUTANTS, Mutant, mutant
+
+ONLY_SQL = ("compute.windows", "compute.leaves", "compute.days", "compute.sql", "compute.peers")
+"""What the kernel does not run: a mistake there cannot be one of its own."""
+SHARED = tuple(m for m in MUTANTS if not m.function.startswith(ONLY_SQL))
+
+
+@contextmanager
+def interpreted() -> Iterator[None]:
+    """For a while the kernel is plain Python, so that a function can be changed under another."""
+    names = [f"features.kernel.{m.name}" for m in pkgutil.iter_modules(kernel.__path__)]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in map(importlib.import_module, names):
+            for name, value in list(vars(module).items()):
+                if isinstance(value, Dispatcher):
+                    patch.setattr(module, name, value.py_func)
+            if hasattr(module, "compiled"):
+                patch.setattr(module, "compiled", lambda function: function)
+        yield
+
+
+def kernel_mutant(name: str, function: str, old: str, new: str, *seen_in: str) -> Mutant:
+    """A mistake of one line of the kernel."""
+    return mutant(name, f"kernel.{function}", old, new, *seen_in)
+
+
+# fmt: off
+OWN = (
+    # What a midnight may see.
+    kernel_mutant("events that come late are dropped", "windows:_hold",
+                  "rows.visible[row] <= as_of", "rows.visible[row] <= rows.day[row] + 1",
+                  "logins_28d"),
+    kernel_mutant("events that come late are seen before they come", "windows:_hold",
+                  "if rows.visible[row] <= as_of:", "if True:", "logins_28d"),
+    kernel_mutant("users who come late are seen before they come", "keys:_hold",
+                  "if rows.visible[row] <= as_of:", "if True:", "active_users_28d"),
+    kernel_mutant("tickets that come late are seen before they come", "windows:totals",
+                  "if rows.visible[row] <= points.as_of[point]:", "if True:", "tickets_open"),
+    kernel_mutant("a day sees its own events", "windows:sums",
+                  "points.as_of[point] - 1 - spans.nearest", "points.as_of[point] - spans.nearest",
+                  "logins_28d"),
+    kernel_mutant("windows over users are one day too long", "keys:_hold",
+                  "segment_of[latest - day]", "segment_of[max(latest - day - 1, 0)]",
+                  "active_users_28d"),
+    # Windows.
+    kernel_mutant("windows are one day too long", "leaves:_spans",
+                  "w.back + w.days - nearest", "w.back + w.days + 1 - nearest", "logins_28d"),
+    kernel_mutant("windows are one day too short", "leaves:_spans",
+                  "w.back + w.days - nearest", "w.back + w.days - 1 - nearest", "logins_28d"),
+    kernel_mutant("the last use is looked for in one day less", "windows:used_days",
+                  "latest - RING_DAYS", "latest - RING_DAYS + 1", "days_since_use"),
+    kernel_mutant("pauses are looked for in one day more", "windows:runs_of_days",
+                  "range(SPAN)", "range(SPAN - 1)", "longest_gap_28d"),
+    # Ties, limits, peers.
+    kernel_mutant("of equally busy champions the last by name", "keys:_busiest",
+                  "x[i] > most", "x[i] >= most and x[i] > 0", "champion_actions_28d",
+                  "champion_days_quiet"),
+    kernel_mutant("users are in no order of their names", "rows:ranks",
+                  "ranked[place] = ", "ranked[place[::-1]] = ", "champion_actions_28d",
+                  "champion_days_quiet"),
+    kernel_mutant("a limit that is just reached is not", "windows:_reached",
+                  "age + days) >= threshold", "age + days) > threshold",
+                  "limit_shares_days_near_28d", "limit_shares_days_at_28d",
+                  "limit_reports_days_at_28d"),
+    kernel_mutant("a plan used up just now lasts a while", "combine:_days_to_reach",
+                  "np.where(use >= limit, 0.0", "np.where(use > limit, 0.0",
+                  "days_to_limit_shares", "days_to_limit_reports"),
+    kernel_mutant("peers are everybody", "peers:_peers", "for fact in among:", "for fact in ():",
+                  "cbi_frequency"),
+    kernel_mutant("peers are those of all days", "peers:_peers",
+                  'groups["as_of_day"] - groups["as_of_day"].min()', 'groups["as_of_day"] * 0',
+                  "cbi_frequency"),
+)
+# fmt: on
