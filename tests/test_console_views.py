@@ -2,6 +2,7 @@ import csv
 import io
 import time
 from dataclasses import replace
+from datetime import date, timedelta
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -9,14 +10,19 @@ import pytest
 from scipy.special import expit
 from test_serving_world import served
 
+from features.workspace import Workspace
 from serving.api.problems import ProblemError
+from serving.console.format import day
 from serving.console.views.account import account
 from serving.console.views.asked import Asked, asked
 from serving.console.views.desk import Desk, Desks, desk
 from serving.console.views.export import exported
 from serving.console.views.queue import part
 from serving.console.views.words import AT_RISK, PROSPECTS, QUEUES, UPGRADES
+from serving.ledger.database import opened
+from serving.ledger.scores import SCORES
 from serving.models.swap import Keeper
+from serving.scoring.recorded import record
 from serving.state import State
 from tests.hostile import TEXTS
 
@@ -73,6 +79,33 @@ def test_the_reasons_of_a_line_are_the_largest_that_push_the_score_up(made, word
         [answer] = scorer.answers(scorer.scores([made.table.row_of[line.account]]))
         up = [r["text"] for r in answer["reasons"] if r["direction"] == "raises"][:2]
         assert [p.text for p in line.reasons][: len(up)] == up
+
+
+def test_a_line_says_how_far_the_score_moved_in_a_week(state, tmp_path):
+    """Against the ledger's score of a week before; who has none is told as new and comes last."""
+    ledger, scorer = opened(Workspace(tmp_path)), state.scorers["churn"]
+    rows = [r for r in range(len(scorer.snapshot.table.ids)) if scorer.why_not(r) is None]
+    record(ledger, scorer, scorer.scores(rows[1:]))
+    today = date.fromisoformat(scorer.snapshot.table.as_of)
+    then = {"as_of": today - timedelta(days=7), "probability": SCORES.c.probability / 2}
+    with ledger.begin() as connection:
+        connection.execute(SCORES.update().values(then))
+    lines = every(desk(state, ledger), AT_RISK, sort="movement")
+    new = scorer.snapshot.table.ids[rows[0]]
+    assert [x.account for x in lines if x.moved is None] == [lines[-1].account] == [new]
+    assert all(x.moved == pytest.approx(x.probability / 2, abs=1e-15) for x in lines[:-1])
+    assert [x.moved for x in lines[:-1]] == sorted((x.moved for x in lines[:-1]), reverse=True)
+    assert part(desk(state, ledger), AT_RISK, Asked()).since == day(today - timedelta(days=7))
+
+
+def test_what_a_reader_has_looked_at_can_be_left_out(made):
+    """The rest stays in its order, and its number is told."""
+    lines = every(made, AT_RISK)
+    seen = {lines[0].account, lines[2].account}
+    shown = part(made, AT_RISK, Asked(new=True), seen)
+    assert (shown.new, shown.found) == (len(lines) - 2, len(lines) - 2)
+    assert [x.account for x in shown.lines[:2]] == [lines[1].account, lines[3].account]
+    assert part(made, AT_RISK, Asked(), seen).found == len(lines)
 
 
 def test_filters_keep_what_they_say_and_nothing_else(made):

@@ -20,6 +20,7 @@ from training.fitting.calibrate import contributions
 from training.fitting.fit import Fitted
 from training.judging.assess import Assessment
 from training.judging.backtested import CutOffFigures
+from training.judging.calibrated import bins, told
 from training.outcomes import Outcome, in_words
 from training.records.origin import settings_hash
 from training.split import Split
@@ -57,6 +58,11 @@ def card(
         **_data(data, split),
         **_figures(assessment),
         **_fitting(split, fitted, data),
+        "calibration": {
+            "slope": fitted.calibration.slope,
+            "intercept": fitted.calibration.intercept,
+            "bins": told(bins(expit(margin), test.y)),
+        },
         "interval": band(margin, test, settings.training.bootstrap, settings.training.seed),
         "reference_quantiles": quantiles(expit(margin)),
     }
@@ -137,9 +143,5 @@ def _fitting(split: Split, fitted: Fitted, data: Dataset) -> dict[str, Any]:
         "protocol": split.protocol,
         "gap_days": split.gap_days,
         "rounds": fitted.rounds,
-        "calibration": {
-            "slope": fitted.calibration.slope,
-            "intercept": fitted.calibration.intercept,
-        },
         "base_log_odds": float(bias),
     }

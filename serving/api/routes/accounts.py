@@ -19,14 +19,11 @@ from serving.api.cursors import cursor, place, unusable
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.recording import Recorder
 from serving.api.routes.scores import results_of
-from serving.ledger.scores import day_of
+from serving.ledger.scores import week_before
 from serving.scoring.account import described
 from serving.scoring.known import known
 from serving.scoring.queues import Page, Queues
 from serving.state import State
-
-WEEK, LONGEST = dt.timedelta(days=7), dt.timedelta(days=28)
-"""Movement is told since the last score at least a week old, and at most four."""
 
 
 def routes(backing: Backing) -> APIRouter:
@@ -119,8 +116,7 @@ async def _remember(backing: Backing, queues: Queues, model: str) -> None:
     """Fetch what the model said a week before, once for each state."""
     if model not in queues.before:
         today = dt.date.fromisoformat(queues.snapshot.table.as_of)
-        span = (today - WEEK, today - LONGEST)
-        day, then = await asyncio.to_thread(day_of, backing.ledger, model, *span)
+        day, then = await asyncio.to_thread(week_before, backing.ledger, model, today)
         queues.remember(model, None if day is None else day.isoformat(), then)
 
 

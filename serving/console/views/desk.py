@@ -4,13 +4,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from threading import Lock, Thread
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Engine
 
 from serving.api.problems import ProblemError
 from serving.console.views.known import Known, known
+from serving.ledger.scores import week_before
 from serving.scoring.accounts import Snapshot, Table
 from serving.scoring.score import by_signal
 from serving.scoring.scorer import Scorer, in_blocks
@@ -26,6 +29,7 @@ SHOWN = 2
 class Queue:
     """All accounts to which a model applies, each array in the same order.
 
+    `before`: the probabilities on `since`, a week ago or more; NaN where there was none.
     `top[i]` are indices into the model's signals, the largest pushes upwards first, -1 for none.
     """
 
@@ -38,6 +42,8 @@ class Queue:
     owners: NDArray[np.str_]
     top: NDArray[np.intp]
     haystack: tuple[str, ...]
+    before: NDArray[np.float64]
+    since: date | None = None
 
     @property
     def expected(self) -> NDArray[np.float64]:
@@ -69,7 +75,8 @@ class Desk:
 class Desks:
     """The desk of the newest state: made beside what else goes on, the former serves till then."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Engine | None = None) -> None:
+        self.ledger = ledger
         self.lock = Lock()
         self.desk: Desk | None = None
         self.wanted: State | None = None
@@ -97,24 +104,25 @@ class Desks:
     def _made(self, state: State) -> Desk:
         with self.lock:
             if self.desk is None or self.desk.state is not state:
-                self.desk = desk(state)
+                self.desk = desk(state, self.ledger)
             return self.desk
 
 
-def desk(state: State) -> Desk:
-    """Explain and sort all accounts of a state."""
+def desk(state: State, ledger: Engine | None = None) -> Desk:
+    """Explain and sort all accounts of a state; `ledger`: where their former scores are."""
     if state.snapshot is None:
         raise ProblemError("not-ready", "; ".join(state.failed.values()))
     told = known(state.snapshot)
-    return Desk(state, told, {name: queue(s, told) for name, s in state.scorers.items()})
+    return Desk(state, told, {name: queue(s, told, ledger) for name, s in state.scorers.items()})
 
 
-def queue(scorer: Scorer, told: Known) -> Queue:
+def queue(scorer: Scorer, told: Known, ledger: Engine | None) -> Queue:
     """All accounts to which a model applies."""
     table = scorer.snapshot.table
     which = np.flatnonzero(~np.isnan(scorer.chances))
     ids = [table.ids[row] for row in which]
     chances = scorer.chances[which]
+    since, then = _then(scorer, ledger)
     return Queue(
         scorer=scorer,
         rows=which,
@@ -125,7 +133,16 @@ def queue(scorer: Scorer, told: Known) -> Queue:
         owners=np.array([told.owners.get(i, "") for i in ids], dtype=np.str_),
         top=_top(scorer, which),
         haystack=tuple(f"{told.name(i)}\n{i}".casefold() for i in ids),
+        before=np.array([then.get(i, np.nan) for i in ids], dtype=np.float64),
+        since=since,
     )
+
+
+def _then(scorer: Scorer, ledger: Engine | None) -> tuple[date | None, dict[str, float]]:
+    if ledger is None:
+        return None, {}
+    today = date.fromisoformat(scorer.snapshot.table.as_of)
+    return week_before(ledger, scorer.model.name, today)
 
 
 def _top(scorer: Scorer, which: Rows) -> Rows:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from serving.console.views.asked import Asked
 from serving.console.views.desk import Desk
@@ -13,9 +13,11 @@ from serving.console.views.words import Words
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
-def exported(desk: Desk, words: Words, asked: Asked) -> bytes:
+def exported(
+    desk: Desk, words: Words, asked: Asked, settled: Collection[str] = frozenset()
+) -> bytes:
     """The part of a queue that was asked for, all pages of it, as UTF-8 with a mark for Excel."""
-    places, _ = ordered(desk, words, asked)
+    places, _ = ordered(desk, words, asked, settled)
     sink = io.StringIO()
     writer = csv.writer(sink, quoting=csv.QUOTE_MINIMAL)
     writer.writerow(_header(words))
@@ -36,7 +38,7 @@ def safe(value: str | float) -> str | float:
 
 
 def _header(words: Words) -> list[str]:
-    columns = ["account_id", "name", "owner", "plan", "probability", "grade", "mrr"]
+    columns = ["account_id", "name", "owner", "plan", "probability", "grade", "movement", "mrr"]
     columns += [words.by_money.lower().replace(" ", "_")] if words.by_money else []
     columns += ["renewal_date"] if words.renews else []
     return [*columns, *(c.feature for c in words.facts), "reason_1", "reason_2"]
@@ -50,6 +52,7 @@ def _values(words: Words, line: Line) -> Iterable[str | float]:
         line.plan,
         line.probability,
         line.grade,
+        "" if line.moved is None else line.moved,
         line.mrr,
     )
     if words.by_money:

@@ -67,15 +67,21 @@ def company_of(state: State) -> Company:
 
 def freshness_of(state: State, workspace: Workspace) -> Freshness | None:
     """How fresh the scores are; None before there are any."""
+    if state.snapshot is None or (scored := scored_at(state, workspace)) is None:
+        return None
+    as_of = date.fromisoformat(state.snapshot.table.as_of)
+    return freshness(scored, as_of, datetime.now(UTC))
+
+
+def scored_at(state: State, workspace: Workspace) -> datetime | None:
+    """When the accounts of a state were scored."""
     if state.snapshot is None:
         return None
     manifest = workspace.scores / state.snapshot.version / MANIFEST
     try:
-        scored = datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
     except OSError:
         return None
-    as_of = date.fromisoformat(state.snapshot.table.as_of)
-    return freshness(scored, as_of, datetime.now(UTC))
 
 
 def freshness(scored: datetime, as_of: date, now: datetime) -> Freshness:
