@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import pyarrow as pa
@@ -78,8 +80,8 @@ class State:
             if learnt or account not in self.told or rows != steps.rows(account)
         ]
         if asked:
-            mine_ = pa.concat_tables([steps.rows(account) for account in asked])
-            self._tell(asked, self._facts(asked, mine_, whole=False))
+            theirs = pa.concat_tables([steps.rows(account) for account in asked])
+            self._tell(asked, self._facts(asked, theirs, whole=False))
         for account in accounts:
             self.standing.move(account, *self._stands(self._alone(account), account))
 
@@ -101,7 +103,7 @@ class State:
         columns["as_of"] = days.cast(pa.date32())
         for feature in self.features:
             columns[feature.name] = (
-                facts[feature.expression.name]
+                facts[feature.expression.name]  # type: ignore[attr-defined]
                 if feature.categorical
                 else pa.array(next(numbers), from_pandas=True)
             )
@@ -133,17 +135,14 @@ class State:
         ever = ((EVER, last),)
         measured = [e for e in self.found if hasattr(e, "measure")]
         near = tuple(sorted({e.measure for e in measured if not is_far(e)}))
-        far = tuple(sorted({e.measure for e in measured if is_far(e)}))  # type: ignore[attr-defined]
-        some = [ds.field(name) != 0 for name in far] or [ds.scalar(False)]
-        any_ = some[0]
-        for one in some[1:]:
-            any_ = any_ | one
+        far = tuple(sorted({e.measure for e in measured if is_far(e)}))
+        some = reduce(or_, [ds.field(name) != 0 for name in far] or [ds.scalar(False)])
         self.number_of = {e: i for i, e in enumerate(sorted(self._covered()))}
         named, event = pa.array(self.number_of, pa.string()), ds.field("event")
         steps = pa.array([m.event for m in settings.milestones], pa.string())
         return {
             "daily": Kind("account_day", near, ring),
-            "ever": Kind("account_day", far, ever, some=any_),
+            "ever": Kind("account_day", far, ever, some=some),
             "users": Kind("user_day", ("n", "core"), ring, "user_id", ds.field("user_id") != "",
                           by_user),
             "events": Kind("account_event_day", ("n",), ring, "event", event.isin(named),
