@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
-from scipy.stats import beta
 
 from training.dataset import Floats
 from training.judging import worklist
+from training.judging.reliability import binned
 from training.records.plots.style import (
     BLUE,
     GOLD,
@@ -20,7 +20,6 @@ from training.records.plots.style import (
     styled,
 )
 
-BINS = 10
 STEADY = 0.02  # recall from which on precision is drawn; before it, it rests on a handful of rows
 
 
@@ -125,15 +124,6 @@ def profit(drawn: Drawn) -> Figure | None:
     ax.set(xlim=(0, 1), ylim=(-1.2 * max(most, 1.0), 1.35 * max(most, 1.0)))
     legend(ax, "upper right")
     return figure
-
-
-def binned(p: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean prediction, observed share and its 95 % interval (Jeffreys) in tenths by prediction."""
-    parts = [part for part in np.array_split(np.argsort(p, kind="stable"), BINS) if len(part)]
-    expected = np.array([p[part].mean() for part in parts])
-    ones, sizes = np.array([y[part].sum() for part in parts]), np.array([len(q) for q in parts])
-    low, high = beta.ppf([[0.025], [0.975]], ones + 0.5, sizes - ones + 0.5)
-    return expected, ones / sizes, np.where(ones > 0, low, 0.0), high
 
 
 def gained(score: Floats, y: Floats) -> tuple[Floats, Floats]:
