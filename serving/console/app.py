@@ -14,7 +14,7 @@ from serving.console.views.desk import Desks
 
 def routes(backing: Backing) -> APIRouter:
     """All addresses below `/console`."""
-    desks = Desks()
+    desks = Desks(backing.ledger)
     desks.warm(backing.state)
     router = APIRouter(route_class=Page, include_in_schema=False)
     for part in (files.routes(backing), sign_in.routes(backing), queues.routes(backing, desks),

@@ -13,6 +13,7 @@ from serving.console.pages import HEADERS, Page, page
 from serving.console.views.asked import asked
 from serving.console.views.desk import Desk, Desks
 from serving.console.views.export import exported
+from serving.console.views.picked import Asker
 from serving.console.views.queue import part
 from serving.console.views.shell import shell
 from serving.console.views.words import QUEUES, Words
@@ -38,11 +39,13 @@ def _add(router: APIRouter, backing: Backing, desks: Desks, words: Words) -> Non
 
 def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     state = backing.state()
-    if not state.answering or words.model not in (desk := desks.of(state)).queues:
+    if not state.answering or words.model not in (desk := desks.of(state)).state.scorers:
         around = shell(state, backing.workspace, session_of(request), words.key)
         return page(request, "not_ready.html", shell=around, words=words, state=state)
-    around = shell(desk.state, backing.workspace, session_of(request), words.key)
-    shown = part(desk, words, asked(request.query_params.multi_items()))
+    session = session_of(request)
+    around = shell(desk.state, backing.workspace, session, words.key)
+    asker = Asker(backing.ledger, session.user.name)
+    shown = part(desk, words, asked(request.query_params.multi_items()), asker)
     partial = request.headers.get("hx-target") == "results"
     template = "results.html" if partial else "queue.html"
     answer = page(request, template, shell=around, part=shown)
@@ -53,7 +56,8 @@ def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Res
 
 def _export(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     desk = _desk(backing, desks, words)
-    content = exported(desk, words, asked(request.query_params.multi_items()))
+    asker = Asker(backing.ledger, session_of(request).user.name)
+    content = exported(desk, words, asked(request.query_params.multi_items()), asker)
     name = f"goldpan-{words.key}-{desk.table.as_of}.csv"
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{name}"'}
     return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
@@ -61,6 +65,6 @@ def _export(request: Request, backing: Backing, desks: Desks, words: Words) -> R
 
 def _desk(backing: Backing, desks: Desks, words: Words) -> Desk:
     desk = desks.of(backing.state())
-    if words.model not in desk.queues:
+    if words.model not in desk.state.scorers:
         raise ProblemError("not-ready", f"No model of {words.model} is promoted.")
     return desk
