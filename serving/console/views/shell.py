@@ -19,6 +19,9 @@ PLACES = (
 )
 
 
+FOR_ADMINS = (("settings", "Settings", "/console/settings"),)
+
+
 @dataclass(frozen=True)
 class Company:
     """Whose accounts these are; `simulated` is said on every page."""
@@ -44,7 +47,7 @@ class Shell:
     company: Company
     session: Session
     here: str
-    places: tuple[tuple[str, str, str], ...] = PLACES
+    places: tuple[tuple[str, str, str], ...]
     freshness: Freshness | None = None
     failed: tuple[tuple[str, str], ...] = ()
 
@@ -52,8 +55,14 @@ class Shell:
 def shell(state: State, workspace: Workspace, session: Session, here: str) -> Shell:
     """What stands around a page of the state."""
     failed = () if state.snapshot is None else tuple(state.failed.items())
+    places = PLACES + (FOR_ADMINS if session.user.may("admin") else ())
     return Shell(
-        company_of(state), session, here, freshness=freshness_of(state, workspace), failed=failed
+        company_of(state),
+        session,
+        here,
+        places,
+        freshness=freshness_of(state, workspace),
+        failed=failed,
     )
 
 
