@@ -11,7 +11,7 @@ from commands.data import build, ingest, simulate
 from commands.keys import for_the_demo
 from commands.models import promoted, trained
 from commands.options import company, verb
-from commands.scores import scored, served
+from commands.scores import scored, scored_before, served
 from commands.terminal import screen
 from commands.users import a_demo_user
 from features.code import digest
@@ -21,6 +21,8 @@ from features.workspace import Workspace, publish_json
 
 NOTE = "demo.json"
 HOST = "127.0.0.1"
+WEEKS = 2
+"""Of how many weeks before the demo has scores too, so that the console shows what moved."""
 
 
 @verb
@@ -55,6 +57,7 @@ def demo(
         ctx.invoke(build, **common)
         trained(place, settings, None)
         promoted(place, settings, tuple(settings.outcomes.declared()), None)
+        scored_before(place, settings, WEEKS)
         scored(place, settings, None)
         finished(place, stamp)
     else:

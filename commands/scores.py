@@ -1,6 +1,6 @@
 """Models to answers: score, serve."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -32,6 +32,17 @@ def scored(workspace: Workspace, settings: Settings, as_of: date | None) -> None
     accounts = at_risk(snapshot)
     if accounts:
         screen.at_risk(accounts, settings.company.currency)
+
+
+def scored_before(workspace: Workspace, settings: Settings, weeks: int) -> None:
+    """Score every account as on the same day of the weeks before, into the ledger."""
+    from features.history import scoring_day
+    from serving.scoring.batch import score as run
+
+    with screen.step(f"Scoring the {weeks} weeks before") as progress:
+        for week in range(weeks, 0, -1):
+            day = scoring_day(workspace) - timedelta(weeks=week)
+            run(workspace, settings, as_of=day, progress=progress)
 
 
 @verb

@@ -156,21 +156,26 @@ def two_weeks(state):
     return ledger, dict(zip(ids, shifted.chances.tolist(), strict=True))
 
 
-def test_what_i_have_not_looked_at_leaves_out_what_i_reviewed_and_what_rests(state):
-    """My own verdicts count for a week; another's do not; the last contact is anybody's."""
+def test_what_a_reader_has_looked_at_can_be_left_out(made):
+    """The rest stays in its order, and its number is told."""
+    lines = every(made, AT_RISK)
+    asker = Asker(settled={lines[0].account, lines[2].account})
+    shown = part(made, AT_RISK, Asked(new=True), asker)
+    assert (shown.head.new, shown.found) == (len(lines) - 2, len(lines) - 2)
+    assert [x.account for x in shown.lines[:2]] == [lines[1].account, lines[3].account]
+    assert part(made, AT_RISK, Asked(), asker).found == len(lines)
+
+
+def test_the_last_contact_is_the_last_review_that_names_an_action(state):
+    """By whom and when; a verdict without one is no contact."""
     ledger, _ = two_weeks(state)
     made = desk(state, ledger)
-    first, second, third = (x.account for x in every(made, AT_RISK)[:3])
+    first, second = (x.account for x in every(made, AT_RISK)[:2])
     said = {"model": "churn", "model_version": "1", "score_id": None, "verdict": "agree",
             "outcome": None, "note": None, "key_id": reviews.CONSOLE}  # fmt: skip
     reviews.add(ledger, account_id=first, user="ana", action="called them", **said)
     reviews.add(ledger, account_id=second, user="bob", action=None, **said)
-    asker = Asker(ledger, "ana")
-    everyone = [x.account for x in every(made, AT_RISK)]
-    left = part(made, AT_RISK, Asked(looked="no"), asker)
-    assert left.found == len(everyone) - 1
-    assert [x.account for x in left.lines[:2]] == [second, third]
-    whole = part(made, AT_RISK, Asked(), asker)
+    whole = part(made, AT_RISK, Asked(), Asker(ledger))
     assert whole.lines[0].contact.text == "just now"
     assert whole.lines[0].contact.exact.startswith("called them, by ana, ")
     assert whole.lines[1].contact.text == "–"

@@ -13,7 +13,6 @@ from training.evaluate import (
     log_losses,
     within_capacity,
 )
-from training.judging.reliability import bins
 from training.judging.worklist import captured, within_reach
 from training.slices import sliced
 
@@ -133,16 +132,6 @@ def test_what_the_team_reaches_is_the_first_of_each_days_list_by_probability_tim
     assert found["caught_at_capacity"].value == 0.5
     assert found["mrr_caught_at_capacity"].value == 0.9
     assert found["mrr_caught_at_capacity"].low < 0.9
-
-
-def test_tenths_hold_all_rows_and_say_what_was_announced_and_what_happened():
-    """Calibrated probabilities lie within most intervals; the tenths rise."""
-    margin, test = sample()
-    found = bins(expit(margin), test.y)
-    assert sum(b["rows"] for b in found) == len(test.y)
-    assert [b["predicted"] for b in found] == sorted(b["predicted"] for b in found)
-    assert sum(b["low"] <= b["predicted"] <= b["high"] for b in found) >= 8
-    assert sum(b["observed"] * b["rows"] for b in found) == pytest.approx(test.y.sum())
 
 
 def test_slices_with_few_positives_are_hidden():

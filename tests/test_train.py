@@ -104,6 +104,10 @@ def test_the_job_runs_from_disk_to_a_promoted_bundle(made, workspace):
     gap = pd.Timestamp(card["test"]["from"]) - pd.Timestamp(card["blocks"]["development"]["to"])
     assert gap >= pd.Timedelta(days=30)
     assert card["positives"] == card["blocks"]["development"]["positives"]
+    bins, test = card["calibration"]["bins"], card["blocks"]["test"]
+    assert sum(b["rows"] for b in bins) == test["rows"]
+    assert sum(b["rows"] * b["observed"] for b in bins) == pytest.approx(test["positives"])
+    assert all(b["low"] <= b["observed"] <= b["high"] for b in bins)
 
 
 def test_the_same_data_and_seed_give_the_same_model(made):

@@ -51,6 +51,7 @@ SCORES = sa.Table(
     sa.Index("scores_of_day", "model", "as_of"),
 )
 Column = Mapping[str, Any]
+WEEK, LONGEST = dt.timedelta(days=7), dt.timedelta(days=28)
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,13 @@ def day_of(
         mine = told.where((SCORES.c.model == model) & (SCORES.c.as_of == day))
         rows = connection.execute(mine.order_by(SCORES.c.made_at, SCORES.c.score_id))
         return day, {row.account_id: row.probability for row in rows}  # the last one stays
+
+
+def week_before(
+    ledger: Engine, model: str, today: dt.date
+) -> tuple[dt.date | None, dict[str, float]]:
+    """`day_of` for movement: the last scores that are at least a week old, and at most four."""
+    return day_of(ledger, model, today - WEEK, today - LONGEST)
 
 
 _AGE = (SCORES.c.as_of, SCORES.c.made_at, SCORES.c.score_id)

@@ -20,7 +20,7 @@ from training.fitting.calibrate import contributions
 from training.fitting.fit import Fitted
 from training.judging.assess import Assessment
 from training.judging.backtested import CutOffFigures
-from training.judging.reliability import bins
+from training.judging.calibrated import bins, told
 from training.outcomes import Outcome, in_words
 from training.records.origin import settings_hash
 from training.split import Split
@@ -57,7 +57,12 @@ def card(
         "settings_hash": settings_hash(settings),
         **_data(data, split),
         **_figures(assessment),
-        **_fitting(split, fitted, data, bins(expit(margin), test.y)),
+        **_fitting(split, fitted, data),
+        "calibration": {
+            "slope": fitted.calibration.slope,
+            "intercept": fitted.calibration.intercept,
+            "bins": told(bins(expit(margin), test.y)),
+        },
         "interval": band(margin, test, settings.training.bootstrap, settings.training.seed),
         "reference_quantiles": quantiles(expit(margin)),
     }
@@ -132,18 +137,11 @@ def _cut_off(cut: CutOffFigures) -> dict[str, Any]:
     }
 
 
-def _fitting(
-    split: Split, fitted: Fitted, data: Dataset, tenths: list[dict[str, float]]
-) -> dict[str, Any]:
+def _fitting(split: Split, fitted: Fitted, data: Dataset) -> dict[str, Any]:
     bias = contributions(fitted.booster, data.X[:1], threads=1)[0, -1]
     return {
         "protocol": split.protocol,
         "gap_days": split.gap_days,
         "rounds": fitted.rounds,
-        "calibration": {
-            "slope": fitted.calibration.slope,
-            "intercept": fitted.calibration.intercept,
-            "bins": tenths,
-        },
         "base_log_odds": float(bias),
     }

@@ -1,6 +1,7 @@
 """The queues: at risk, prospects, upgrades, each also as CSV."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -15,8 +16,9 @@ from serving.console.views.desk import Desk, Desks
 from serving.console.views.export import exported
 from serving.console.views.picked import Asker
 from serving.console.views.queue import part
-from serving.console.views.shell import shell
+from serving.console.views.shell import scored_at, shell
 from serving.console.views.words import QUEUES, Words
+from serving.ledger.reviews import settled
 
 
 def routes(backing: Backing, desks: Desks) -> APIRouter:
@@ -42,10 +44,9 @@ def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Res
     if not state.answering or words.model not in (desk := desks.of(state)).state.scorers:
         around = shell(state, backing.workspace, session_of(request), words.key)
         return page(request, "not_ready.html", shell=around, words=words, state=state)
-    session = session_of(request)
-    around = shell(desk.state, backing.workspace, session, words.key)
-    asker = Asker(backing.ledger, session.user.name)
-    shown = part(desk, words, asked(request.query_params.multi_items()), asker)
+    around = shell(desk.state, backing.workspace, session_of(request), words.key)
+    wanted = asked(request.query_params.multi_items())
+    shown = part(desk, words, wanted, _asker(request, backing, desk, words))
     partial = request.headers.get("hx-target") == "results"
     template = "results.html" if partial else "queue.html"
     answer = page(request, template, shell=around, part=shown)
@@ -56,11 +57,18 @@ def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Res
 
 def _export(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     desk = _desk(backing, desks, words)
-    asker = Asker(backing.ledger, session_of(request).user.name)
-    content = exported(desk, words, asked(request.query_params.multi_items()), asker)
+    wanted = asked(request.query_params.multi_items())
+    content = exported(desk, words, wanted, _asker(request, backing, desk, words))
     name = f"goldpan-{words.key}-{desk.table.as_of}.csv"
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{name}"'}
     return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _asker(request: Request, backing: Backing, desk: Desk, words: Words) -> Asker:
+    """Who reads a queue, with the accounts that they have looked at since these were scored."""
+    since = scored_at(desk.state, backing.workspace) or datetime.now(UTC)
+    user, today = session_of(request).user.name, datetime.now(UTC).date()
+    return Asker(backing.ledger, settled(backing.ledger, user, words.model, since, today))
 
 
 def _desk(backing: Backing, desks: Desks, words: Words) -> Desk:

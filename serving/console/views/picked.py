@@ -1,7 +1,7 @@
 """Which accounts of a queue are asked for, and in which order: rows of the table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,18 @@ from serving.console.views.asked import SIZES, Asked
 from serving.console.views.desk import Desk
 from serving.console.views.lines import STEADY
 from serving.console.views.words import Words
-from serving.ledger.reviews import settled
 
 Mask = NDArray[np.bool_]
 ORDERS = {"expected": "value"}
 """What the address calls an order: what the queues call it, where they differ."""
-LOOKED_FOR = timedelta(days=7)
-"""A verdict counts as having looked for so long: a list is worked through in a week."""
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Whose queue it is, and where their verdicts are."""
+    """Who reads a queue; `settled`: what they are done with, `ledger`: where all verdicts are."""
 
     ledger: Engine | None = None
-    user: str = ""
+    settled: Collection[str] = frozenset()
 
 
 NOBODY = Asker()
@@ -59,8 +56,8 @@ def matching(desk: Desk, model: str, asked: Asked, asker: Asker = NOBODY) -> Mas
         wanted &= queues.to_renewal <= asked.renewal
     if asked.moved:
         wanted &= moved(desk, model, asked.moved)
-    if asked.looked:
-        wanted &= ~_settled(desk, model, asker)
+    if asked.new:
+        wanted &= waiting(desk, asker)
     return wanted
 
 
@@ -92,11 +89,6 @@ def sized(desk: Desk, size: str) -> Mask:
     return (employees >= least) & (employees <= (most or np.inf))
 
 
-def _settled(desk: Desk, model: str, asker: Asker) -> Mask:
-    """The rows that who asks has looked at within a week, or has let rest."""
-    if asker.ledger is None:
-        return np.zeros(len(desk.table.ids), dtype=bool)
-    since = datetime.now(UTC) - LOOKED_FOR
-    today = date.fromisoformat(desk.table.as_of)
-    done = settled(asker.ledger, asker.user, model, since, today)
-    return np.array([account in done for account in desk.table.ids], dtype=bool)
+def waiting(desk: Desk, asker: Asker) -> Mask:
+    """Which rows wait for a look of who asks."""
+    return np.array([account not in asker.settled for account in desk.table.ids], dtype=bool)

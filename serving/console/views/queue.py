@@ -10,7 +10,7 @@ from serving.console.views.choices import Choice, choices
 from serving.console.views.desk import Desk
 from serving.console.views.lines import Line, lines
 from serving.console.views.models import Reach, Sentence, caught, reached
-from serving.console.views.picked import NOBODY, Asker, ordered, sorts
+from serving.console.views.picked import NOBODY, Asker, ordered, sorts, waiting
 from serving.console.views.saved import View, saved
 from serving.console.views.words import Words
 
@@ -29,6 +29,7 @@ class Head:
     lead_days: int
     proof: Sentence | None
     reach: Reach | None
+    new: int
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def part(desk: Desk, words: Words, asked: Asked, asker: Asker = NOBODY) -> Part:
     return Part(
         words=words,
         asked=asked,
-        head=head(desk, model),
+        head=head(desk, model, asker),
         lines=tuple(lines(desk, words, shown, asker.ledger)),
         found=len(rows),
         found_expected=float(_expected(desk, model)[rows].sum()),
@@ -96,7 +97,7 @@ def part(desk: Desk, words: Words, asked: Asked, asker: Asker = NOBODY) -> Part:
     )
 
 
-def head(desk: Desk, model: str) -> Head:
+def head(desk: Desk, model: str, asker: Asker = NOBODY) -> Head:
     """What is said above a queue."""
     scorer, expected = desk.queues.scorers[model], _expected(desk, model)
     card, applies = scorer.model.card, ~np.isnan(scorer.chances)
@@ -113,6 +114,7 @@ def head(desk: Desk, model: str) -> Head:
         lead_days=int(card["lead_days"]),
         proof=caught(card),
         reach=reached(card),
+        new=int((applies & waiting(desk, asker)).sum()),
     )
 
 

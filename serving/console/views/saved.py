@@ -19,12 +19,12 @@ def saved(words: Words, asked: Asked) -> tuple[View, ...]:
     """The views of a queue, the whole of it first; the one that is shown is marked.
 
     >>> from serving.console.views.words import AT_RISK
-    >>> [v.text for v in saved(AT_RISK, Asked(looked="no", page=2)) if v.chosen]
+    >>> [v.text for v in saved(AT_RISK, Asked(new=True, page=2)) if v.chosen]
     ['Not looked at yet']
     """
     views = {
         "Everyone": Asked(),
-        "Not looked at yet": Asked(looked="no"),
+        "Not looked at yet": Asked(new=True),
         "Rose this week": Asked(moved="up", sort="movement"),
         "Grades A and B": Asked(grade=("A", "B")),
     }

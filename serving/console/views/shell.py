@@ -17,8 +17,6 @@ PLACES = (
     ("upgrades", "Upgrades", "/console/upgrades"),
     ("models", "Models", "/console/models"),
 )
-
-
 FOR_ADMINS = (("settings", "Settings", "/console/settings"),)
 
 
@@ -56,14 +54,8 @@ def shell(state: State, workspace: Workspace, session: Session, here: str) -> Sh
     """What stands around a page of the state."""
     failed = () if state.snapshot is None else tuple(state.failed.items())
     places = PLACES + (FOR_ADMINS if session.user.may("admin") else ())
-    return Shell(
-        company_of(state),
-        session,
-        here,
-        places,
-        freshness=freshness_of(state, workspace),
-        failed=failed,
-    )
+    fresh = freshness_of(state, workspace)
+    return Shell(company_of(state), session, here, places, fresh, failed)
 
 
 def company_of(state: State) -> Company:
@@ -76,15 +68,21 @@ def company_of(state: State) -> Company:
 
 def freshness_of(state: State, workspace: Workspace) -> Freshness | None:
     """How fresh the scores are; None before there are any."""
+    if state.snapshot is None or (scored := scored_at(state, workspace)) is None:
+        return None
+    as_of = date.fromisoformat(state.snapshot.table.as_of)
+    return freshness(scored, as_of, datetime.now(UTC))
+
+
+def scored_at(state: State, workspace: Workspace) -> datetime | None:
+    """When the accounts of a state were scored."""
     if state.snapshot is None:
         return None
     manifest = workspace.scores / state.snapshot.version / MANIFEST
     try:
-        scored = datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
     except OSError:
         return None
-    as_of = date.fromisoformat(state.snapshot.table.as_of)
-    return freshness(scored, as_of, datetime.now(UTC))
 
 
 def freshness(scored: datetime, as_of: date, now: datetime) -> Freshness:

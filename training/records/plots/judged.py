@@ -6,7 +6,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from training.dataset import Floats
 from training.judging import worklist
-from training.judging.reliability import binned
+from training.judging.calibrated import bins
 from training.records.plots.style import (
     BLUE,
     GOLD,
@@ -26,7 +26,7 @@ STEADY = 0.02  # recall from which on precision is drawn; before it, it rests on
 def calibration(drawn: Drawn) -> Figure:
     """Observed share against predicted probability in tenths of the rows, with 95 % intervals."""
     figure, ax = canvas(drawn, "predicted and observed", "Predicted probability", "Observed share")
-    expected, observed, low, high = binned(drawn.probability, drawn.y)
+    expected, observed, low, high, _ = bins(drawn.probability, drawn.y)
     top = 1.08 * max(float(high.max()), float(expected.max()))
     ax.plot([0, top], [0, top], color=MUTED, lw=1, ls=(0, (4, 3)), label="perfect")
     ax.vlines(expected, low, high, color=GOLD, lw=2, alpha=0.55)
