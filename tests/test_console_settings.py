@@ -20,6 +20,12 @@ def console(tmp_path) -> InProcess:
     return InProcess(Workspace(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory) -> InProcess:
+    """A console of which no test changes anything."""
+    return InProcess(Workspace(tmp_path_factory.mktemp("settings")))
+
+
 def once(answer: httpx.Response) -> str:
     """What a page shows this once."""
     return re.search(r'<code class="once">([^<]+)</code>', answer.text).group(1)
@@ -66,32 +72,32 @@ def test_a_person_added_here_signs_in_with_the_password_that_was_shown(
 @pytest.mark.parametrize("place", ["", "/keys", "/people", "/people/admin/role", "/keys/x/revoke"])
 @pytest.mark.parametrize("role", ["viewer", "reviewer"])
 def test_only_an_admin_sees_or_changes_the_settings(
-    console: InProcess, role: str, place: str
+    unchanged: InProcess, role: str, place: str
 ) -> None:
     """Others are refused, whatever they send, and their pages do not even name the place."""
-    browser = console.as_(role)
+    browser = unchanged.as_(role)
     method = "POST" if place else "GET"
     data = {"role": "admin", "user": "eve", "name": "k"} if place else None
     answer = browser.ask(method, PLACE + place, data=data)
     assert answer.status_code == 403
     assert PLACE not in (browser.ask("GET", "/console/models")).text
-    assert keys.listed(console.ledger) == []
-    assert len(users.listed(console.ledger)) == 3
+    assert keys.listed(unchanged.ledger) == []
+    assert len(users.listed(unchanged.ledger)) == 3
 
 
 @pytest.mark.parametrize("place", ["/keys", "/people", "/people/viewer/remove", "/keys/x/revoke",
                                    "/people/viewer/role", "/people/viewer/password"])  # fmt: skip
 @pytest.mark.parametrize("csrf", ["", "0" * 64])
 def test_a_form_without_the_sessions_token_changes_nothing(
-    console: InProcess, place: str, csrf: str
+    unchanged: InProcess, place: str, csrf: str
 ) -> None:
     """Nor does one that another site sent with the admin's cookie."""
-    admin, before = console.as_("admin"), users.listed(console.ledger)
+    admin, before = unchanged.as_("admin"), users.listed(unchanged.ledger)
     form = {"csrf": csrf, "name": "k", "scope.admin": "on", "user": "eve", "role": "admin"}
     assert (admin.ask("POST", PLACE + place, data=form)).status_code == 403
     crossed = admin.ask("POST", PLACE + place, data=form, headers={"sec-fetch-site": "cross-site"})
     assert crossed.status_code == 403
-    assert (keys.listed(console.ledger), users.listed(console.ledger)) == ([], before)
+    assert (keys.listed(unchanged.ledger), users.listed(unchanged.ledger)) == ([], before)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +117,14 @@ def test_a_form_without_the_sessions_token_changes_nothing(
     ],
 )
 def test_what_the_command_line_refuses_is_refused_here_with_the_same_words(
-    console: InProcess, place: str, fields: dict[str, str], told: str
+    unchanged: InProcess, place: str, fields: dict[str, str], told: str
 ) -> None:
     """The page says what was found and what was expected; nothing has changed."""
-    answer = console.as_("admin").send(PLACE + place, PLACE, **fields)
+    answer = unchanged.as_("admin").send(PLACE + place, PLACE, **fields)
     assert answer.status_code == 422
     assert told in re.search(r'role="alert">([^<]+)<', answer.text).group(1)
-    assert keys.listed(console.ledger) == []
-    assert [u.role for u in users.listed(console.ledger)] == ["admin", "reviewer", "viewer"]
+    assert keys.listed(unchanged.ledger) == []
+    assert [u.role for u in users.listed(unchanged.ledger)] == ["admin", "reviewer", "viewer"]
 
 
 def test_hostile_names_of_keys_are_shown_as_text(console: InProcess) -> None:

@@ -15,6 +15,7 @@ PLACES = (
     ("at-risk", "At risk", "/console"),
     ("prospects", "Prospects", "/console/prospects"),
     ("upgrades", "Upgrades", "/console/upgrades"),
+    ("insights", "Insights", "/console/insights"),
     ("models", "Models", "/console/models"),
 )
 FOR_ADMINS = (("settings", "Settings", "/console/settings"),)
