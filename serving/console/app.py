@@ -18,7 +18,7 @@ def routes(backing: Backing) -> APIRouter:
     desks.warm(backing.state)
     router = APIRouter(route_class=Page, include_in_schema=False)
     for part in (files.routes(backing), sign_in.routes(backing), queues.routes(backing, desks),
-                 accounts.routes(backing, desks), models.routes(backing),
+                 accounts.routes(backing, desks), models.routes(backing, desks),
                  insights.routes(backing), settings.routes(backing)):  # fmt: skip
         for route in part.routes:
             router.routes.append(route)
