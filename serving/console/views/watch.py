@@ -107,9 +107,8 @@ def freshness(scorer: Scorer, now: datetime) -> list[Fresh]:
 
 def _learnt(card: Mapping[str, Any], until: date, age: int) -> Fresh:
     """Up to when it learnt; old once it is well beyond what outcomes not yet known explain."""
-    value = Shown(day(until), f"{age} days before the scoring day")
-    text = f"Learnt from what was observed up to ({in_days(-age)})"
-    return Fresh(text, value, age > OLD_DAYS + _wait(card))
+    value = Shown(f"{day(until)}, {in_days(-age)}", f"{age} days before the scoring day")
+    return Fresh("Learnt from what was seen up to", value, age > OLD_DAYS + _wait(card))
 
 
 def drift(scorer: Scorer, since: str, then: Values) -> Drift | None:
