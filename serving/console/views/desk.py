@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from threading import Lock, Thread
 
 import numpy as np
@@ -45,10 +46,15 @@ class Queue:
     before: NDArray[np.float64]
     since: date | None = None
 
-    @property
+    @cached_property
     def expected(self) -> NDArray[np.float64]:
         """Probability × MRR."""
         return self.probability * self.mrr
+
+    @cached_property
+    def moved(self) -> NDArray[np.float64]:
+        """The probability less that of `since`; NaN where there was none."""
+        return self.probability - self.before
 
 
 @dataclass(frozen=True)

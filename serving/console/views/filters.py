@@ -24,8 +24,8 @@ class Choice:
     chosen: bool
 
 
-def matching(desk: Desk, queue: Queue, asked: Asked) -> Mask:
-    """Which accounts of a queue are asked for."""
+def matching(desk: Desk, queue: Queue, asked: Asked, settled: Collection[str]) -> Mask:
+    """Which accounts of a queue are asked for; `settled`: those that its reader is done with."""
     wanted = np.ones(len(queue.rows), dtype=bool)
     if asked.q:
         wanted &= np.array([asked.q.casefold() in text for text in queue.haystack], dtype=bool)
@@ -42,6 +42,8 @@ def matching(desk: Desk, queue: Queue, asked: Asked) -> Mask:
     if asked.renewal:
         away = days_to_renewal(desk, queue)
         wanted &= (away >= 0) & (away <= asked.renewal)
+    if asked.new:
+        wanted &= waiting(queue, settled)
     return wanted
 
 
@@ -68,8 +70,9 @@ def choices(desk: Desk, words: Words, asked: Asked) -> dict[str, tuple[Choice, .
 
 def waiting(queue: Queue, settled: Collection[str]) -> Mask:
     """Which accounts wait for a look."""
-    ids = queue.scorer.snapshot.table.ids
-    return np.array([ids[row] not in settled for row in queue.rows.tolist()], dtype=bool)
+    row_of = queue.scorer.snapshot.table.row_of
+    done = [row_of[account] for account in settled if account in row_of]
+    return ~np.isin(queue.rows, done)
 
 
 def days_to_renewal(desk: Desk, queue: Queue) -> NDArray[np.float64]:

@@ -126,10 +126,7 @@ def ordered(
     default = "expected" if words.by_money else "probability"
     usable = {key for key, _ in sorts(words)}
     sort = asked.sort if asked.sort in usable else default
-    wanted = matching(desk, queue, asked)
-    if asked.new:
-        wanted &= waiting(queue, settled)
-    found = np.flatnonzero(wanted)
+    found = np.flatnonzero(matching(desk, queue, asked, settled))
     keys = _key(desk, queue, sort)[found]
     return found[np.lexsort((queue.rows[found], -queue.probability[found], keys))], sort
 
@@ -196,7 +193,7 @@ def _line(desk: Desk, words: Words, queue: Queue, place: int) -> Line:
 
 
 def _moved(queue: Queue, place: int) -> float | None:
-    moved = float(queue.probability[place] - queue.before[place])
+    moved = float(queue.moved[place])
     return None if np.isnan(moved) else moved
 
 
@@ -212,5 +209,5 @@ def _key(desk: Desk, queue: Queue, sort: str) -> NDArray[Any]:
         away = days_to_renewal(desk, queue)
         return np.where(away < 0, np.inf, away)
     values = {"expected": queue.expected, "mrr": queue.mrr, "probability": queue.probability,
-              "movement": np.nan_to_num(queue.probability - queue.before, nan=-np.inf)}  # fmt: skip
+              "movement": np.nan_to_num(queue.moved, nan=-np.inf)}  # fmt: skip
     return -values[sort]
