@@ -2,10 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=2 $(BIN)
 READY := .venv/ready
-# A process more than cores, since many tests wait for a service to start or to end; each with one thread:
-# two thread pools on two cores would wait for each other.
-PROCESSES = $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 2) + 1, 6))')
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+# A process for each core, each with one thread: two thread pools on two cores would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder
 
 .PHONY: install install-spark demo bento serve test test-long check format docs notebooks screenshots \
 	lock clean

@@ -134,30 +134,35 @@ def build(workspace: Path, settings_file: Path, engine: str | None) -> None:
 @click.option("--as-of", type=DAY, help="Day to look at (default: the day after the last event).")
 @click.option("--since", type=DAY, help="Start of the period (default: a year before).")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of tables.")
+@click.option("--write", "keep", is_flag=True, help="Write it to WORKSPACE/insights too.")
 def lifecycle(
     workspace: Path,
     settings_file: Path,
     as_of: datetime | None,
     since: datetime | None,
     as_json: bool,
+    keep: bool,
 ) -> None:
     """How accounts move from state to state, and how fast.
 
     Visitor, signup/trial, PQL, customer, active, renewed, churned: how many are in each, how many
     get from one to the next and how long it takes; then the journeys and what customers are worth.
-    Everything as known on the day.
+    Everything as known on the day. The console shows what --write has kept.
     """
     from features.lifecycle.funnel import report as run
+    from features.lifecycle.funnel import write
 
     place, settings = Workspace(workspace), load_settings(settings_file)
     day, start = (moment.date() if moment else None for moment in (as_of, since))
     if as_json:
         found = run(place, settings, as_of=day, since=start)
         click.echo(json.dumps(found.plain(), indent=2, allow_nan=False))
-        return
-    from commands.terminal import lifecycle as shown
+    else:
+        from commands.terminal import lifecycle as shown
 
-    opened(workspace, settings_file)
-    with screen.step("Following the accounts") as progress:
-        found = run(place, settings, as_of=day, since=start, progress=progress)
-    shown.lifecycle(found)
+        opened(workspace, settings_file)
+        with screen.step("Following the accounts") as progress:
+            found = run(place, settings, as_of=day, since=start, progress=progress)
+        shown.lifecycle(found)
+    if keep:
+        click.echo(f"wrote {write(place, found)}", err=as_json)

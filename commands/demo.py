@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from commands.data import build, ingest, simulate
+from commands.data import build, ingest, lifecycle, simulate
 from commands.keys import for_the_demo
-from commands.models import promoted, trained
+from commands.models import insights, promoted, trained
 from commands.options import company, verb
 from commands.scores import scored, scored_before, served
 from commands.terminal import screen
 from commands.users import a_demo_user
 from features.code import digest
-from features.errors import InputError
+from features.errors import InputError, RefusedError
 from features.read_settings import load_settings
 from features.workspace import Workspace, publish_json
 
@@ -59,12 +59,22 @@ def demo(
         promoted(place, settings, tuple(settings.outcomes.declared()), None)
         scored_before(place, settings, WEEKS)
         scored(place, settings, None)
+        told(ctx, common)
         finished(place, stamp)
     else:
         screen.OUT.print(f"{workspace} holds this demo already; --again makes it anew.")
     if not no_serve:
         a_demo_user(place, port)
         served(place, settings_file, HOST, port, 1, key=for_the_demo(place))
+
+
+def told(ctx: click.Context, common: dict[str, Any]) -> None:
+    """What the console's page of insights shows; where there is too little, it says so."""
+    ctx.invoke(lifecycle, **common, as_of=None, since=None, as_json=False, keep=True)
+    try:
+        ctx.invoke(insights, **common, outcomes=(), as_json=False, keep=True)
+    except RefusedError as error:
+        screen.failure(error)
 
 
 def begun(place: Workspace, stamp: dict[str, Any], again: bool) -> bool:

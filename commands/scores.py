@@ -40,9 +40,9 @@ def scored_before(workspace: Workspace, settings: Settings, weeks: int) -> None:
     from serving.scoring.batch import score as run
 
     with screen.step(f"Scoring the {weeks} weeks before") as progress:
+        today = scoring_day(workspace)
         for week in range(weeks, 0, -1):
-            day = scoring_day(workspace) - timedelta(weeks=week)
-            run(workspace, settings, as_of=day, progress=progress)
+            run(workspace, settings, as_of=today - timedelta(weeks=week), progress=progress)
 
 
 @verb

@@ -1,4 +1,4 @@
-"""The people of the console: user add, list, remove, password."""
+"""The people of the console: user add, list, role, remove, password."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ DEMO = "demo"
 
 @click.group()
 def user() -> None:
-    """Who may sign in to the console: add, list, remove, password."""
+    """Who may sign in to the console: add, list, role, remove, password."""
 
 
 def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
@@ -50,6 +50,17 @@ def list_users(workspace: Path) -> None:
 
     for found in users.listed(_ledger(workspace)):
         screen.OUT.print(f"{found.name:<40} {found.role:<9} since {found.created_at:%Y-%m-%d}")
+
+
+@_verb("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(["viewer", "reviewer", "admin"]))
+def change_role(workspace: Path, name: str, role: str) -> None:
+    """Give a person another role, from their next request on."""
+    from serving.ledger import users
+
+    users.set_role(_ledger(workspace), name, role)
+    screen.OUT.print(f"{name} is {role} now", markup=False)
 
 
 @_verb("remove")

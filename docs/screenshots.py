@@ -58,9 +58,9 @@ def _pages(workspace: Workspace) -> dict[str, str]:
     keeper.look()
     made = desk(keeper.state)
     pages = {}
-    for words in (w for w in QUEUES if w.model in made.queues):
+    for words in (w for w in QUEUES if w.model in made.state.scorers):
         pages[words.key] = words.place
-    words = next(w for w in QUEUES if w.model in made.queues)
+    words = next(w for w in QUEUES if w.model in made.state.scorers)
     first = part(made, words, Asked()).lines[0].account
     pages["account"] = f"/console/accounts/{quote(first)}?model={words.model}"
     return {**pages, "models": "/console/models", "model": f"/console/models/{words.model}"}

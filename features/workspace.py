@@ -53,6 +53,11 @@ class Workspace:
         return self.root / "features"
 
     @property
+    def insights(self) -> Path:
+        """What `goldpan insights` and `goldpan lifecycle` keep for the console."""
+        return self.root / "insights"
+
+    @property
     def mlflow(self) -> Path:
         """MLflow's SQLite store and its artefacts."""
         return self.root / "mlflow"

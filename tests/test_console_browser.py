@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(
     not CHROMIUM and not REQUIRED, reason="Chromium is not here: install Debian's chromium"
 )
 PLACES = ("/console", "/console/prospects", "/console/upgrades", "/console/models",
-          "/console/models/churn", "/console?q=nothing-of-that-name")  # fmt: skip
+          "/console/models/churn", "/console/insights",
+          "/console?q=nothing-of-that-name")  # fmt: skip
 WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation",
@@ -184,6 +185,33 @@ def test_a_reviewer_asks_what_if_and_gives_a_verdict(
     context.close()
 
 
+def test_an_admin_makes_a_key_and_a_person_and_takes_them_back(
+    browser: Browser, console: Console, seen: Seen
+) -> None:
+    """What is shown once is gone on the next page; axe agrees, on a phone too."""
+    context = browser.new_context(base_url=console.url)
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    sign_in(page, "admin")
+    page.click("nav >> text=Settings")
+    page.fill("[action$='/keys'] input[name=name]", TEXTS[0])
+    page.click("[action$='/settings/keys'] button.main")
+    key = page.inner_text(".once")
+    assert key.startswith("gp_")
+    page.fill("input[name=user]", "ana@example.com")
+    page.click("[action$='/settings/people'] button.main")
+    assert key not in page.content()
+    page.click("tr:has-text('ana@example.com') >> text=Remove")
+    assert found_by_axe(page) == []
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert found_by_axe(page) == []
+    page.click("text=Remove ana@example.com")
+    assert page.get_by_role("status").inner_text() == "ana@example.com may no longer sign in."
+    seen.violations += violations(page)
+    context.close()
+
+
 def test_keys_move_through_the_queue(page: Page) -> None:
     """J and k move, Enter opens, the slash searches, and letters in the search stay letters."""
     page.goto("/console")
@@ -278,8 +306,11 @@ def test_no_hostile_text_runs_wherever_it_is_shown(page: Page) -> None:
 
 
 def test_no_hostile_text_runs_from_the_address(page: Page) -> None:
-    """Each of the fifty as a search, a filter, an account, a model, a page; some also typed."""
-    for place, text in enumerate(TEXTS):
+    """Some of the fifty as a search, a filter, an account, a model, a page, and typed.
+
+    All of them: tests/test_console_pages.py, by what the server sends.
+    """
+    for place, text in enumerate(TEXTS[::6]):
         asked = quote(text, safe="")
         queue = f"/console?q={asked}&plan={asked}&reason={asked}&sort={asked}"
         elsewhere = ("accounts/", "models/", "")[place % 3]

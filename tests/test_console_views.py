@@ -1,8 +1,9 @@
 import csv
 import io
+import tempfile
 import time
 from dataclasses import replace
-from datetime import date, timedelta
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -10,18 +11,20 @@ import pytest
 from scipy.special import expit
 from test_serving_world import served
 
+from features import lake
 from features.workspace import Workspace
 from serving.api.problems import ProblemError
-from serving.console.format import day
 from serving.console.views.account import account
 from serving.console.views.asked import Asked, asked
 from serving.console.views.desk import Desk, Desks, desk
 from serving.console.views.export import exported
+from serving.console.views.picked import Asker
 from serving.console.views.queue import part
 from serving.console.views.words import AT_RISK, PROSPECTS, QUEUES, UPGRADES
+from serving.ledger import reviews
 from serving.ledger.database import opened
-from serving.ledger.scores import SCORES
 from serving.models.swap import Keeper
+from serving.scoring.leading import leading
 from serving.scoring.recorded import record
 from serving.state import State
 from tests.hostile import TEXTS
@@ -81,33 +84,6 @@ def test_the_reasons_of_a_line_are_the_largest_that_push_the_score_up(made, word
         assert [p.text for p in line.reasons][: len(up)] == up
 
 
-def test_a_line_says_how_far_the_score_moved_in_a_week(state, tmp_path):
-    """Against the ledger's score of a week before; who has none is told as new and comes last."""
-    ledger, scorer = opened(Workspace(tmp_path)), state.scorers["churn"]
-    rows = [r for r in range(len(scorer.snapshot.table.ids)) if scorer.why_not(r) is None]
-    record(ledger, scorer, scorer.scores(rows[1:]))
-    today = date.fromisoformat(scorer.snapshot.table.as_of)
-    then = {"as_of": today - timedelta(days=7), "probability": SCORES.c.probability / 2}
-    with ledger.begin() as connection:
-        connection.execute(SCORES.update().values(then))
-    lines = every(desk(state, ledger), AT_RISK, sort="movement")
-    new = scorer.snapshot.table.ids[rows[0]]
-    assert [x.account for x in lines if x.moved is None] == [lines[-1].account] == [new]
-    assert all(x.moved == pytest.approx(x.probability / 2, abs=1e-15) for x in lines[:-1])
-    assert [x.moved for x in lines[:-1]] == sorted((x.moved for x in lines[:-1]), reverse=True)
-    assert part(desk(state, ledger), AT_RISK, Asked()).since == day(today - timedelta(days=7))
-
-
-def test_what_a_reader_has_looked_at_can_be_left_out(made):
-    """The rest stays in its order, and its number is told."""
-    lines = every(made, AT_RISK)
-    seen = {lines[0].account, lines[2].account}
-    shown = part(made, AT_RISK, Asked(new=True), seen)
-    assert (shown.new, shown.found) == (len(lines) - 2, len(lines) - 2)
-    assert [x.account for x in shown.lines[:2]] == [lines[1].account, lines[3].account]
-    assert part(made, AT_RISK, Asked(), seen).found == len(lines)
-
-
 def test_filters_keep_what_they_say_and_nothing_else(made):
     """Each filter alone and all together agree with the lines of the whole queue."""
     lines = every(made, AT_RISK)
@@ -144,6 +120,111 @@ def test_each_choice_of_a_filter_counts_what_it_leaves(made):
             value = {"grade": (choice.value,), "renewal": choice.value}.get(name, choice.value)
             value = int(choice.value) if name == "renewal" else value
             assert part(made, AT_RISK, Asked(**{name: value})).found == choice.count
+
+
+def test_movement_is_todays_probability_less_that_of_a_week_before(state):
+    """From the ledger's scores; who was not scored then has none, and neither way of moving."""
+    ledger, workspace = two_weeks(state)
+    made = desk(state, ledger)
+    lines = every(made, AT_RISK)
+    told = {x.account: x.moved for x in lines}
+    assert None in told.values()
+    for account_id, probability in workspace.items():
+        now = next(x.probability for x in lines if x.account == account_id)
+        assert told[account_id].change == pytest.approx(now - probability)
+        assert told[account_id].told.endswith("on 24 Jun 2026")
+    up = {a for a, m in told.items() if m and m.change >= 0.005}
+    assert {x.account for x in every(made, AT_RISK, moved="up")} == up
+    assert up
+    first = every(made, AT_RISK, sort="movement")
+    changes = [x.moved.change for x in first if x.moved]
+    assert changes == sorted(changes, reverse=True)
+    assert all(x.moved is None for x in first[len(changes) :])
+
+
+def two_weeks(state):
+    """A ledger that holds the churn scores of every second customer, as of a week before."""
+    scorer = state.scorers["churn"]
+    early = replace(scorer, snapshot=replace(
+        scorer.snapshot, table=replace(scorer.snapshot.table, as_of="2026-06-24")))  # fmt: skip
+    rows = [r for r in range(len(scorer.chances)) if scorer.why_not(r) is None][::2]
+    shifted = early.scores(rows)
+    shifted = replace(shifted, chances=np.linspace(0.01, 0.6, len(rows)))
+    ledger = opened(Workspace(Path(tempfile.mkdtemp(prefix="goldpan-week-"))))
+    record(ledger, early, shifted)
+    ids = [scorer.snapshot.table.ids[r] for r in rows]
+    return ledger, dict(zip(ids, shifted.chances.tolist(), strict=True))
+
+
+def test_what_a_reader_has_looked_at_can_be_left_out(made):
+    """The rest stays in its order, and its number is told."""
+    lines = every(made, AT_RISK)
+    asker = Asker(settled={lines[0].account, lines[2].account})
+    shown = part(made, AT_RISK, Asked(new=True), asker)
+    assert (shown.head.new, shown.found) == (len(lines) - 2, len(lines) - 2)
+    assert [x.account for x in shown.lines[:2]] == [lines[1].account, lines[3].account]
+    assert part(made, AT_RISK, Asked(), asker).found == len(lines)
+
+
+def test_the_last_contact_is_the_last_review_that_names_an_action(state):
+    """By whom and when; a verdict without one is no contact."""
+    ledger, _ = two_weeks(state)
+    made = desk(state, ledger)
+    first, second = (x.account for x in every(made, AT_RISK)[:2])
+    said = {"model": "churn", "model_version": "1", "score_id": None, "verdict": "agree",
+            "outcome": None, "note": None, "key_id": reviews.CONSOLE}  # fmt: skip
+    reviews.add(ledger, account_id=first, user="ana", action="called them", **said)
+    reviews.add(ledger, account_id=second, user="bob", action=None, **said)
+    whole = part(made, AT_RISK, Asked(), Asker(ledger))
+    assert whole.lines[0].contact.text == "just now"
+    assert whole.lines[0].contact.exact.startswith("called them, by ana, ")
+    assert whole.lines[1].contact.text == "–"
+
+
+def test_the_champion_is_the_person_of_whom_the_features_speak(made):
+    """Who is named was last seen on the day that the feature of the champion says."""
+    events = lake.read_table(served().workspace, "events").to_pandas()
+    seen = events.groupby(["account_id", "user_id"])["event_time"].max()
+    table = made.table
+    named = [(r, p.champion) for r, p in enumerate(made.snapshot.profiles) if p.champion]
+    assert len(named) > 60
+    quiet = table.matrix[:, table.column_of["champion_days_quiet"]]
+    assert {r for r, _ in named} == set(np.flatnonzero(~np.isnan(quiet)))
+    for row, person in named:
+        last = seen[table.ids[row], person]
+        assert (np.datetime64(table.as_of) - np.datetime64(last.date())).astype(int) <= quiet[row]
+
+
+def test_the_next_step_follows_from_what_the_line_shows(made):
+    """Near a limit more room is offered, after looks at prices they are talked about."""
+    for line in every(made, PROSPECTS):
+        done, limit, looks = line.facts
+        used = float(limit.exact) if limit.text != "–" else 0.0
+        if used >= 0.8:
+            assert line.step.startswith("Offer a plan with more room")
+        elif looks.text not in ("0", "–"):
+            assert line.step.startswith("Talk about prices")
+        elif "still ahead: " in done.exact:
+            first = done.exact.removeprefix("still ahead: ").split(", ")[0]
+            assert line.step == f"Take them to their next milestone, {first}"
+    assert {x.step.split()[0] for x in every(made, PROSPECTS)} >= {"Offer", "Take"}
+
+
+def test_rows_that_did_not_change_are_not_explained_again(made, state):
+    """A desk made after another keeps what leads in the same rows, and explains the others."""
+    scorer = state.scorers["churn"]
+    row = int(np.flatnonzero(~np.isnan(scorer.chances))[0])
+    matrix = scorer.snapshot.table.matrix.copy()
+    matrix[row] += 1
+    table = replace(scorer.snapshot.table, matrix=matrix)
+    after = replace(scorer, snapshot=replace(scorer.snapshot, table=table))
+    former = made.leading["churn"]
+    marked = replace(former, top=np.where(former.top >= 0, 0, -1))
+    kept, anew = leading(after, marked).top, leading(after).top
+    assert (kept[row] == anew[row]).all()
+    others = [r for r in np.flatnonzero(~np.isnan(scorer.chances)) if r != row]
+    assert (kept[others] == marked.top[others]).all()
+    assert (leading(after, None).top[others] == former.top[others]).all()
 
 
 def test_the_state_of_a_page_is_its_address():

@@ -13,7 +13,7 @@ from training.evaluate import (
     log_losses,
     within_capacity,
 )
-from training.judging.worklist import captured
+from training.judging.worklist import captured, within_reach
 from training.slices import sliced
 
 
@@ -120,6 +120,18 @@ def test_mrr_is_caught_by_probability_times_mrr():
     assert found["mrr_caught_by_p_times_mrr"].value == 1.0
     assert found["mrr_caught_by_mrr_alone"].value < 0.5
     assert margin.shape == p.shape
+
+
+def test_what_the_team_reaches_is_the_first_of_each_days_list_by_probability_times_mrr():
+    """Of two days the team works one account each: one of two positives, the dearer of them."""
+    y, mrr = np.array([1.0, 0, 0, 1]), np.array([90.0, 10, 50, 10])
+    days = np.array(["2024-01-01"] * 2 + ["2024-01-02"] * 2, dtype="datetime64[D]")
+    test = Dataset(np.empty((4, 0), np.float32), y, np.arange(4), days, mrr, ())
+    boot = Bootstrap.of(test.account, 50, 0)
+    found = within_reach(np.array([0.5, 0.5, 0.5, 0.9]), test, boot, 1)
+    assert found["caught_at_capacity"].value == 0.5
+    assert found["mrr_caught_at_capacity"].value == 0.9
+    assert found["mrr_caught_at_capacity"].low < 0.9
 
 
 def test_slices_with_few_positives_are_hidden():

@@ -62,8 +62,12 @@ class Intake:
 
 
 def copied(workspace: Workspace, to: Path) -> Path:
-    """A copy with a ledger of its own: to open SQLite's file beside SQLite lets go of its locks."""
-    return Path(shutil.copytree(workspace.root, to, ignore=shutil.ignore_patterns("ledger.db*")))
+    """A copy with a ledger of its own, and without the events that other tests have sent.
+
+    To open SQLite's file beside SQLite lets go of its locks.
+    """
+    left = shutil.ignore_patterns("ledger.db*", "intake")
+    return Path(shutil.copytree(workspace.root, to, ignore=left))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from features.lifecycle.states import STATES, Timeline, moments, number, runs, t
 from features.lifecycle.velocity import TRANSITIONS, Passage, between, entries
 from features.progress import Progress, silent
 from features.settings import Journey, Settings
-from features.workspace import Workspace
+from features.workspace import Workspace, publish_json
 
 PERIOD_DAYS = 365
 ORDERS = 3
@@ -117,6 +117,14 @@ def report(
         journeys=tuple(_journey(j, table, told, begin) for j in settings.journeys),
         revenue=_revenue(workspace, told, begin),
     )  # fmt: skip
+
+
+def write(workspace: Workspace, found: Report) -> str:
+    """Keep the report in WORKSPACE/insights, where the console reads it; its path."""
+    workspace.insights.mkdir(parents=True, exist_ok=True)
+    path = workspace.insights / "lifecycle.json"
+    publish_json(path, found.plain())
+    return str(path)
 
 
 def _period(workspace: Workspace, as_of: date | None, since: date | None) -> tuple[date, date]:

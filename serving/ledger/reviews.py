@@ -3,7 +3,7 @@
 import datetime as dt
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,6 +81,17 @@ def listed(
     query = REVIEWS.select().where(*where).order_by(*(c.desc() for c in _AGE)).limit(limit)
     with ledger.connect() as connection:
         return [_review(row) for row in connection.execute(query)]
+
+
+def contacted(ledger: Engine, account_ids: Sequence[str]) -> dict[str, Review]:
+    """Account → its last review that names an action taken: when somebody last was in touch."""
+    query = REVIEWS.select().where(REVIEWS.c.action.is_not(None)).order_by(*_AGE)
+    if len(account_ids) <= AT_ONCE:  # a database takes only so many in one question
+        query = query.where(REVIEWS.c.account_id.in_(account_ids))
+    with ledger.connect() as connection:
+        found = {row.account_id: row for row in connection.execute(query)}  # the last one stays
+    asked = set(account_ids)
+    return {account: _review(row) for account, row in found.items() if account in asked}
 
 
 def settled(ledger: Engine, user: str, model: str, since: dt.datetime, today: dt.date) -> set[str]:

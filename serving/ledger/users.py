@@ -88,6 +88,16 @@ def set_password(ledger: Engine, name: str, password: str) -> None:
         raise _nobody(name)
 
 
+def set_role(ledger: Engine, name: str, role: str) -> None:
+    """Give a person another role; InputError when there is none of that name, or no such role."""
+    row = {"role": _checked_role(role)}
+    with ledger.begin() as connection:
+        where = USERS.c.name == name.lower()
+        changed = connection.execute(USERS.update().where(where).values(row)).rowcount
+    if not changed:
+        raise _nobody(name)
+
+
 def find(ledger: Engine, name: str) -> User | None:
     """The person of that name."""
     row = _row(ledger, name)

@@ -19,6 +19,7 @@ class Profile:
     employees: float | None = None
     created_at: str | None = None
     state: str | None = None
+    champion: str | None = None
 
 
 def read_profiles(content: bytes, ids: Sequence[str]) -> tuple[Profile, ...]:

@@ -79,6 +79,21 @@ class Queues:
         }
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What people call each account: its name, else its id."""
+        ids, profiles = self.snapshot.table.ids, self.snapshot.profiles
+        return tuple(p.name or i for i, p in zip(ids, profiles, strict=True))
+
+    @cached_property
+    def to_renewal(self) -> Values:
+        """Days from the scoring day until each account renews; NaN where nothing is to come."""
+        table = self.snapshot.table
+        today = np.datetime64(table.as_of)
+        ends = np.array(table.term_ends or [None] * len(table.ids), dtype="datetime64[D]")
+        days = np.where(np.isnat(ends), np.nan, (ends - today).astype(np.float64))
+        return np.where(days >= 0, days, np.nan)
+
+    @cached_property
     def ids(self) -> list[str]:
         """The accounts' ids in order."""
         return sorted(self.snapshot.table.ids)
@@ -103,7 +118,10 @@ class Queues:
         self.before[model] = (day or "", np.array(values))
 
     def ordered(self, model: str, order: str) -> Ordered:
-        """The accounts to which the model applies, in an order; all by MRR without a model."""
+        """The accounts to which the model applies, in an order; all by MRR without a model.
+
+        `probability`, `value` (× MRR), `movement` and `mrr` fall; `renewal` and `name` rise.
+        """
         if (model, order) not in self.orders:
             self.orders[model, order] = self._ordered(*self._values(model, order))
         return self.orders[model, order]
@@ -139,10 +157,15 @@ class Queues:
         if not model:
             return table.mrr, np.ones(len(table.ids), dtype=bool)
         chances = self.scorers[model].chances
-        values = {"probability": chances, "value": chances * table.mrr}
-        if order == "movement":
-            values[order] = chances - self.before[model][1]
-        return values[order], ~np.isnan(chances)
+        values = {
+            "probability": lambda: chances,
+            "value": lambda: chances * table.mrr,
+            "movement": lambda: chances - self.before[model][1],
+            "mrr": lambda: table.mrr,
+            "renewal": lambda: -self.to_renewal,
+            "name": lambda: -_places([name.casefold() for name in self.names]),
+        }
+        return values[order](), ~np.isnan(chances)
 
     def _ordered(self, values: Values, applies: NDArray[np.bool_]) -> Ordered:
         rows = np.flatnonzero(applies)
@@ -156,3 +179,12 @@ class Queues:
         first, last = (np.searchsorted(falling, -value, side=s) for s in ("left", "right"))
         equal = self.places[queue.rows[first:last]]
         return int(first) + bisect_left(equal.tolist(), bisect_right(self.ids, account))
+
+
+def _places(texts: Sequence[str]) -> Values:
+    """The place of each text in their order; equal texts share one.
+
+    >>> _places(["b", "a", "b"]).tolist()
+    [1.0, 0.0, 1.0]
+    """
+    return np.unique(np.array(texts), return_inverse=True)[1].astype(np.float64)

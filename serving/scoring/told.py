@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from features import lake
 from features.catalog import catalogue
+from features.champions import champions
 from features.lifecycle.states import runs, timeline
 from features.progress import Progress, silent
 from features.settings import Settings
@@ -66,7 +67,7 @@ def write_profiles(
 ) -> None:
     """Write `profiles.parquet`: a row for each account of the feature table, in its order.
 
-    Who it is by its last row of `accounts` known on the day, and its state of the lifecycle.
+    Who it is by its last row of `accounts` known on the day, its state, who its champion is.
     """
     file = pq.ParquetFile(io.BytesIO((folder / features).read_bytes()))
     ids = file.read(["account_id"])["account_id"].to_pylist()
@@ -74,15 +75,20 @@ def write_profiles(
     now = runs(told).loc[lambda r: r["until"].isna()]
     states = dict(zip(now["account_id"], now["state"], strict=True))
     newest = {row["account_id"]: row for row in known(workspace, day).to_pylist()}
-    rows = [_profile(newest[account], states.get(account)) for account in ids]
-    schema = pa.schema([("account_id", pa.string()), *PROFILED.items(), ("state", pa.string())])
+    people = champions(workspace, day)
+    rows = [
+        _profile(newest[account]) | {"state": states.get(account), "champion": people.get(account)}
+        for account in ids
+    ]
+    added = {"state": pa.string(), "champion": pa.string()}
+    schema = pa.schema([("account_id", pa.string()), *PROFILED.items(), *added.items()])
     table = pa.Table.from_pylist(rows, schema)
     pq.write_table(table, folder / PROFILES, write_page_checksum=True)
 
 
-def _profile(row: dict[str, Any], state: str | None) -> dict[str, Any]:
+def _profile(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the file; the time as text, for which pyarrow would ask for pandas in serving."""
-    return row | {"created_at": row["created_at"].isoformat(timespec="seconds"), "state": state}
+    return row | {"created_at": row["created_at"].isoformat(timespec="seconds")}
 
 
 def known(workspace: Workspace, day: date) -> pa.Table:

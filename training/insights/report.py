@@ -211,7 +211,7 @@ def _something(
 
 def write(workspace: Workspace, found: Insights) -> tuple[str, ...]:
     """Write the report (JSON) and the confirmed rules (TOML) to WORKSPACE/insights; their paths."""
-    folder = workspace.root / "insights"
+    folder = workspace.insights
     folder.mkdir(parents=True, exist_ok=True)
     publish_json(folder / "insights.json", found.plain())
     written = [folder / "insights.json"]

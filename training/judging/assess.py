@@ -100,7 +100,8 @@ def lists(margin: Floats, test: Dataset, sample: Bootstrap, capacity: int) -> di
     p = np.asarray(expit(margin), dtype=np.float64)
     draws = worklist.worked(margin, test, sample, capacity)
     draws["smooth_ece"] = worklist.smooth_ece(p, test.y, sample)
-    return worklist.figures(draws) | worklist.captured(p, test, sample)
+    reach = worklist.within_reach(p, test, sample, capacity) if test.mrr.any() else {}
+    return worklist.figures(draws) | worklist.captured(p, test, sample) | reach
 
 
 def baseline_margins(baseline: Baseline, data: Dataset, split: Split) -> Floats:

@@ -94,6 +94,21 @@ def captured(p: Floats, test: Dataset, sample: Bootstrap) -> dict[str, Figure]:
     return found | {"mrr_gained_over_mrr_alone": figure(gained)}
 
 
+def within_reach(p: Floats, test: Dataset, sample: Bootstrap, capacity: int) -> dict[str, Figure]:
+    """What the first `capacity` of each day's list by p × MRR hold: of the positives, of their MRR.
+
+    Of the whole test period's list where days hold no more accounts than that.
+    """
+    worked = within_capacity(p * test.mrr, test.as_of, capacity)
+    wanted = {"caught_at_capacity": test.y, "mrr_caught_at_capacity": test.mrr * test.y}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            name: figure(sample.sums(values * worked) / sample.sums(values))
+            for name, values in wanted.items()
+            if values.any()
+        }
+
+
 def profit(score: Floats, test: Dataset, contact: Contact) -> tuple[Floats, Floats]:
     """Share of the list worked, and the profit of working it: money kept less contacts paid.
 

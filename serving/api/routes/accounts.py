@@ -1,7 +1,6 @@
 """`GET /v1/accounts` and `/v1/accounts/{id}`: the queues, and all that is known of one account."""
 
 import asyncio
-import datetime as dt
 import hashlib
 import json
 import math
@@ -19,9 +18,9 @@ from serving.api.cursors import cursor, place, unusable
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.recording import Recorder
 from serving.api.routes.scores import results_of
-from serving.ledger.scores import week_before
 from serving.scoring.account import described
 from serving.scoring.known import known
+from serving.scoring.lastweek import remembered
 from serving.scoring.queues import Page, Queues
 from serving.state import State
 
@@ -71,7 +70,7 @@ async def page(backing: Backing, prepared: Prepared, asked: QueueQuery) -> dict[
         raise _needs_model(min(said))
     queues = prepared.of(state)
     if asked.order == "movement":
-        await _remember(backing, queues, asked.model)
+        await asyncio.to_thread(remembered, queues, backing.ledger, asked.model)
     filters = {name: getattr(asked, name) for name in ("owner", "plan", "population", "state")}
     keep = queues.kept(filters, asked.mrr_from, asked.mrr_to)
     if asked.grade:
@@ -110,14 +109,6 @@ async def account(backing: Backing, account_id: str) -> dict[str, Any]:
         **described(snapshot, row),
         **told,
     }
-
-
-async def _remember(backing: Backing, queues: Queues, model: str) -> None:
-    """Fetch what the model said a week before, once for each state."""
-    if model not in queues.before:
-        today = dt.date.fromisoformat(queues.snapshot.table.as_of)
-        day, then = await asyncio.to_thread(week_before, backing.ledger, model, today)
-        queues.remember(model, None if day is None else day.isoformat(), then)
 
 
 def _listed(queues: Queues, row: int) -> dict[str, Any]:

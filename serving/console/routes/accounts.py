@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.api.backing import Backing
-from serving.api.problems import ProblemError
+from serving.api.chosen import scorer_of
 from serving.api.routes.reviews import added
 from serving.console.access import check_written, session_of, signed_in
 from serving.console.drawings import waterfall
@@ -81,7 +81,8 @@ def _page(
 
 
 async def _moved_only(request: Request, backing: Backing, desk: Desk, account_id: str) -> Response:
-    change = await _moved(request, backing, account_id, _model(request, desk))
+    model = scorer_of(desk.state, request.query_params.get("model", "")).model.name
+    change = await _moved(request, backing, account_id, model)
     return page(request, "account_moved.html", moved=change, history=history)
 
 
@@ -95,13 +96,6 @@ async def _what_if_only(
 
 def _found(request: Request, desk: Desk, account_id: str) -> Account:
     return account(desk, account_id, request.query_params.get("model", ""))
-
-
-def _model(request: Request, desk: Desk) -> str:
-    model = request.query_params.get("model", "")
-    if model not in desk.state.scorers:
-        raise ProblemError("unknown-model", "Found no such model.", field="model")
-    return model
 
 
 async def _moved(request: Request, backing: Backing, account_id: str, model: str) -> Moved:

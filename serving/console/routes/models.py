@@ -12,12 +12,14 @@ from serving.console.drawings.calibration import calibration
 from serving.console.drawings.intervals import interval
 from serving.console.front import HOME
 from serving.console.pages import Page, page
+from serving.console.views.desk import Desks
 from serving.console.views.models import CHANCE, card, summaries
 from serving.console.views.shell import shell
+from serving.console.views.watch import watch
 from serving.console.views.words import BY_MODEL
 
 
-def routes(backing: Backing) -> APIRouter:
+def routes(backing: Backing, desks: Desks) -> APIRouter:
     """The list of models and the page of each."""
     router = APIRouter(route_class=Page, include_in_schema=False)
 
@@ -29,17 +31,18 @@ def routes(backing: Backing) -> APIRouter:
 
     @router.get(f"{HOME}/models/{{name}}", dependencies=signed_in())
     async def one(request: Request, name: str) -> Response:
-        return await asyncio.to_thread(_page, request, backing, name)
+        return await asyncio.to_thread(_page, request, backing, desks, name)
 
     return router
 
 
-def _page(request: Request, backing: Backing, name: str) -> Response:
+def _page(request: Request, backing: Backing, desks: Desks, name: str) -> Response:
     state = backing.state()
     if name not in state.scorers or name not in BY_MODEL:
         raise ProblemError("not-found", f"Found no promoted model called {shown(name)}.")
     around = shell(state, backing.workspace, session_of(request), "models")
     return page(
         request, "model.html", shell=around, card=card(state.scorers[name]), chance=CHANCE,
+        watch=watch(desks.of(state), name, backing.workspace, backing.ledger),
         interval=interval, calibration=calibration,
     )  # fmt: skip

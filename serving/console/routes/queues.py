@@ -14,6 +14,7 @@ from serving.console.pages import HEADERS, Page, page
 from serving.console.views.asked import asked
 from serving.console.views.desk import Desk, Desks
 from serving.console.views.export import exported
+from serving.console.views.picked import Asker
 from serving.console.views.queue import part
 from serving.console.views.shell import scored_at, shell
 from serving.console.views.words import QUEUES, Words
@@ -40,12 +41,12 @@ def _add(router: APIRouter, backing: Backing, desks: Desks, words: Words) -> Non
 
 def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     state = backing.state()
-    if not state.answering or words.model not in (desk := desks.of(state)).queues:
+    if not state.answering or words.model not in (desk := desks.of(state)).state.scorers:
         around = shell(state, backing.workspace, session_of(request), words.key)
         return page(request, "not_ready.html", shell=around, words=words, state=state)
     around = shell(desk.state, backing.workspace, session_of(request), words.key)
     wanted = asked(request.query_params.multi_items())
-    shown = part(desk, words, wanted, _settled(request, backing, desk, words))
+    shown = part(desk, words, wanted, _asker(request, backing, desk, words))
     partial = request.headers.get("hx-target") == "results"
     template = "results.html" if partial else "queue.html"
     answer = page(request, template, shell=around, part=shown)
@@ -57,21 +58,21 @@ def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Res
 def _export(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     desk = _desk(backing, desks, words)
     wanted = asked(request.query_params.multi_items())
-    content = exported(desk, words, wanted, _settled(request, backing, desk, words))
+    content = exported(desk, words, wanted, _asker(request, backing, desk, words))
     name = f"goldpan-{words.key}-{desk.table.as_of}.csv"
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{name}"'}
     return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def _settled(request: Request, backing: Backing, desk: Desk, words: Words) -> set[str]:
-    """The accounts of a queue that its reader has looked at since they were scored."""
+def _asker(request: Request, backing: Backing, desk: Desk, words: Words) -> Asker:
+    """Who reads a queue, with the accounts that they have looked at since these were scored."""
     since = scored_at(desk.state, backing.workspace) or datetime.now(UTC)
     user, today = session_of(request).user.name, datetime.now(UTC).date()
-    return settled(backing.ledger, user, words.model, since, today)
+    return Asker(backing.ledger, settled(backing.ledger, user, words.model, since, today))
 
 
 def _desk(backing: Backing, desks: Desks, words: Words) -> Desk:
     desk = desks.of(backing.state())
-    if words.model not in desk.queues:
+    if words.model not in desk.state.scorers:
         raise ProblemError("not-ready", f"No model of {words.model} is promoted.")
     return desk

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 GRADES = ("A", "B", "C", "D")
 SIZES = {"1-10": (1, 10), "11-50": (11, 50), "51-200": (51, 200), "201": (201, None)}
 RENEWALS = (14, 30, 60, 90)
-SORTS = ("expected", "probability", "mrr", "renewal", "movement", "name")
+MOVES = {"up": "rose in a week", "down": "fell in a week"}
+SORTS = ("expected", "probability", "movement", "mrr", "renewal", "name")
 PER_PAGE = 50
 MOST_LETTERS = 200
 
@@ -23,6 +24,7 @@ class Asked:
     reason: str = ""
     size: str = ""
     renewal: int = 0
+    moved: str = ""
     new: bool = False
     sort: str = ""
     page: int = 1
@@ -47,7 +49,7 @@ def asked(query: Sequence[tuple[str, str]]) -> Asked:
     """What the address asks for; what means nothing is as if it were not there.
 
     >>> asked([("q", "ann"), ("grade", "A"), ("grade", "Z"), ("page", "x"), ("renewal", "30")])
-    Asked(q='ann', plan='', owner='', grade=('A',), reason='', size='', renewal=30, new=False, sort='', page=1)
+    Asked(q='ann', plan='', owner='', grade=('A',), reason='', size='', renewal=30, moved='', new=False, sort='', page=1)
     """  # noqa: E501 - the doctest's answer is one line
     last = dict(query)
     grades = {value for name, value in query if name == "grade"}
@@ -59,6 +61,7 @@ def asked(query: Sequence[tuple[str, str]]) -> Asked:
         reason=_text(last, "reason"),
         size=_one_of(last.get("size", ""), SIZES),
         renewal=_number(last.get("renewal", ""), RENEWALS),
+        moved=_one_of(last.get("moved", ""), MOVES),
         new=last.get("new") == "True",
         sort=_one_of(last.get("sort", ""), SORTS),
         page=_number(last.get("page", ""), range(1, 100_000)) or 1,

@@ -2,26 +2,26 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from serving.console.views.asked import Asked
 from serving.console.views.desk import Desk
-from serving.console.views.queue import Line, lines, ordered
-from serving.console.views.words import Words
+from serving.console.views.facts import NONE, Shown
+from serving.console.views.lines import Line, lines
+from serving.console.views.picked import NOBODY, Asker, ordered
+from serving.console.views.words import MILESTONES, Words
 
 # What a spreadsheet may begin a formula with, also after a tab or a line break.
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
-def exported(
-    desk: Desk, words: Words, asked: Asked, settled: Collection[str] = frozenset()
-) -> bytes:
+def exported(desk: Desk, words: Words, asked: Asked, asker: Asker = NOBODY) -> bytes:
     """The part of a queue that was asked for, all pages of it, as UTF-8 with a mark for Excel."""
-    places, _ = ordered(desk, words, asked, settled)
+    rows, _ = ordered(desk, words, asked, asker)
     sink = io.StringIO()
     writer = csv.writer(sink, quoting=csv.QUOTE_MINIMAL)
     writer.writerow(_header(words))
-    for line in lines(desk, words, places):
+    for line in lines(desk, words, rows, asker.ledger):
         writer.writerow([safe(value) for value in _values(words, line)])
     return sink.getvalue().encode("utf-8-sig")
 
@@ -38,10 +38,11 @@ def safe(value: str | float) -> str | float:
 
 
 def _header(words: Words) -> list[str]:
-    columns = ["account_id", "name", "owner", "plan", "probability", "grade", "movement", "mrr"]
+    columns = ["account_id", "name", "owner", "plan", "probability", "grade", "mrr"]
     columns += [words.by_money.lower().replace(" ", "_")] if words.by_money else []
     columns += ["renewal_date"] if words.renews else []
-    return [*columns, *(c.feature for c in words.facts), "reason_1", "reason_2"]
+    columns += ["change_in_a_week", "champion", "last_contact"]
+    return [*columns, *(c.feature for c in words.facts), "reason_1", "reason_2", "next_step"]
 
 
 def _values(words: Words, line: Line) -> Iterable[str | float]:
@@ -52,14 +53,22 @@ def _values(words: Words, line: Line) -> Iterable[str | float]:
         line.plan,
         line.probability,
         line.grade,
-        "" if line.moved is None else line.moved,
         line.mrr,
     )
     if words.by_money:
         yield line.expected
     if words.renews:
-        yield line.renewal.exact if line.renewal.text != "–" else ""
-    for fact in line.facts:
-        yield float(fact.exact) if fact.text != "–" else ""
+        yield _exact(line.renewal)
+    yield line.moved.change if line.moved else ""
+    yield line.champion.text if line.champion is not NONE else ""
+    yield _exact(line.contact)
+    for column, fact in zip(words.facts, line.facts, strict=True):
+        known = fact is not NONE
+        yield (fact.text if column is MILESTONES else float(fact.exact)) if known else ""
     reasons = [reason.text for reason in line.reasons]
     yield from [*reasons, "", ""][:2]
+    yield line.step
+
+
+def _exact(value: Shown) -> str:
+    return "" if value is NONE else value.exact

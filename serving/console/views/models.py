@@ -40,6 +40,17 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """What a team of a capacity would have caught in the model's test months: shares."""
+
+    capacity: int
+    of_all: float
+    interval: tuple[float, float]
+    of_mrr: float | None
+    when: str
+
+
+@dataclass(frozen=True)
 class Condition:
     """One condition of the gate, and what was found."""
 
@@ -153,6 +164,18 @@ def caught(card: Mapping[str, Any]) -> Sentence | None:
     found = _known((card.get("metrics") or {}).get("lift_top_decile"))
     text = "of all outcomes were in the top tenth of its list; a list in no order would hold 10"
     return _sentence(found, 10, "in 100", text) if found else None
+
+
+def reached(card: Mapping[str, Any]) -> Reach | None:
+    """What the first of each list would have reached, as many as the team can work in a week."""
+    metrics, test = card.get("metrics") or {}, (card.get("blocks") or {}).get("test")
+    of_all = _known(metrics.get("caught_at_capacity"))
+    if of_all is None or not test:
+        return None
+    of_mrr = _known(metrics.get("mrr_caught_at_capacity"))
+    first, last = (datetime.fromisoformat(test[k]) for k in ("from", "to"))
+    return Reach(int(card["capacity"]), of_all[0], (of_all[1], of_all[2]), of_mrr and of_mrr[0],
+                 days(first, last))  # fmt: skip
 
 
 def _sentence(figure: tuple[float, float, float], scale: int, unit: str, text: str) -> Sentence:

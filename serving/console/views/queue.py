@@ -1,39 +1,18 @@
 """The part of a queue that was asked for: which accounts, in which order, under which figures."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.console.format import day
 from serving.console.views.asked import PER_PAGE, Asked
-from serving.console.views.desk import Desk, Queue
-from serving.console.views.facts import Phrase, Shown, figure, phrase, renewal
-from serving.console.views.filters import Choice, choices, days_to_renewal, matching, waiting
-from serving.console.views.models import Sentence, caught
+from serving.console.views.choices import Choice, choices
+from serving.console.views.desk import Desk
+from serving.console.views.lines import Line, lines
+from serving.console.views.models import Reach, Sentence, caught, reached
+from serving.console.views.picked import NOBODY, Asker, ordered, sorts, waiting
+from serving.console.views.saved import View, saved
 from serving.console.views.words import Words
-
-
-@dataclass(frozen=True)
-class Line:
-    """One account of a queue."""
-
-    account: str
-    name: str
-    probability: float
-    grade: str
-    mrr: float
-    expected: float
-    share: float
-    moved: float | None
-    plan: str
-    owner: str
-    renewal: Shown
-    facts: tuple[Shown, ...]
-    reasons: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +28,8 @@ class Head:
     horizon_days: int
     lead_days: int
     proof: Sentence | None
+    reach: Reach | None
+    new: int
 
 
 @dataclass(frozen=True)
@@ -64,10 +45,9 @@ class Part:
     first: int
     last: int
     choices: dict[str, tuple[Choice, ...]]
+    views: tuple[View, ...]
     sort: str
     eligibility: str
-    since: str
-    new: int
 
     @property
     def page(self) -> int:
@@ -95,122 +75,49 @@ class Part:
         return self.asked.address(self.words.place, **changes)
 
 
-def part(desk: Desk, words: Words, asked: Asked, settled: Collection[str] = frozenset()) -> Part:
-    """The page that was asked for; `settled`: the accounts that its reader is done with."""
-    queue = desk.queues[words.model]
-    places, sort = ordered(desk, words, asked, settled)
-    start = min((asked.page - 1) * PER_PAGE, max(0, (len(places) - 1) // PER_PAGE * PER_PAGE))
-    shown = places[start : start + PER_PAGE]
+def part(desk: Desk, words: Words, asked: Asked, asker: Asker = NOBODY) -> Part:
+    """The page of a queue that was asked for."""
+    rows, sort = ordered(desk, words, asked, asker)
+    start = min((asked.page - 1) * PER_PAGE, max(0, (len(rows) - 1) // PER_PAGE * PER_PAGE))
+    shown = rows[start : start + PER_PAGE]
+    model = words.model
     return Part(
         words=words,
         asked=asked,
-        head=head(queue),
-        lines=tuple(lines(desk, words, shown)),
-        found=len(places),
-        found_expected=float(queue.expected[places].sum()),
+        head=head(desk, model, asker),
+        lines=tuple(lines(desk, words, shown, asker.ledger)),
+        found=len(rows),
+        found_expected=float(_expected(desk, model)[rows].sum()),
         first=start + 1,
         last=start + len(shown),
         choices=choices(desk, words, asked),
+        views=saved(words, asked),
         sort=sort,
-        eligibility=str(queue.scorer.model.card["eligibility"]),
-        since=day(queue.since) if queue.since else "",
-        new=int(waiting(queue, settled).sum()),
+        eligibility=str(desk.queues.scorers[model].model.card["eligibility"]),
     )
 
 
-def ordered(
-    desk: Desk, words: Words, asked: Asked, settled: Collection[str] = frozenset()
-) -> tuple[NDArray[np.intp], str]:
-    """The places in the queue of those asked for, in the order asked for, and its name."""
-    queue = desk.queues[words.model]
-    default = "expected" if words.by_money else "probability"
-    usable = {key for key, _ in sorts(words)}
-    sort = asked.sort if asked.sort in usable else default
-    wanted = matching(desk, queue, asked)
-    if asked.new:
-        wanted &= waiting(queue, settled)
-    found = np.flatnonzero(wanted)
-    keys = _key(desk, queue, sort)[found]
-    return found[np.lexsort((queue.rows[found], -queue.probability[found], keys))], sort
-
-
-def sorts(words: Words) -> tuple[tuple[str, str], ...]:
-    """The orders that a queue can be in, the usual one first, and what they are called."""
-    every = (
-        ("expected", words.by_money, bool(words.by_money)),
-        ("probability", "probability", True),
-        ("movement", "movement", True),
-        ("mrr", "MRR", words.has_mrr),
-        ("renewal", "renewal", words.renews),
-        ("name", "name", True),
-    )
-    return tuple((key, text) for key, text, used in every if used)
-
-
-def head(queue: Queue) -> Head:
+def head(desk: Desk, model: str, asker: Asker = NOBODY) -> Head:
     """What is said above a queue."""
-    card, expected = queue.scorer.model.card, queue.expected
-    tenth = max(1, len(expected) // 10)
+    scorer, expected = desk.queues.scorers[model], _expected(desk, model)
+    card, applies = scorer.model.card, ~np.isnan(scorer.chances)
+    tenth = max(1, int(applies.sum()) // 10)
     total = float(expected.sum())
     return Head(
-        accounts=len(queue.rows),
-        outcomes=float(queue.probability.sum()),
-        mrr=float(queue.mrr.sum()),
+        accounts=int(applies.sum()),
+        outcomes=float(np.nansum(scorer.chances)),
+        mrr=float(np.nansum(desk.table.mrr[applies])),
         expected=total,
         tenth=tenth,
         top_share=float(np.sort(expected)[-tenth:].sum()) / total if total else 0.0,
         horizon_days=int(card["horizon_days"]),
         lead_days=int(card["lead_days"]),
         proof=caught(card),
+        reach=reached(card),
+        new=int((applies & waiting(desk, asker)).sum()),
     )
 
 
-def lines(desk: Desk, words: Words, places: NDArray[np.intp]) -> list[Line]:
-    """The accounts at some places of a queue, in words."""
-    return [_line(desk, words, desk.queues[words.model], place) for place in places.tolist()]
-
-
-def _line(desk: Desk, words: Words, queue: Queue, place: int) -> Line:
-    snapshot, row = queue.scorer.snapshot, int(queue.rows[place])
-    account, signals = snapshot.table.ids[row], queue.scorer.model.signals
-    as_of = date.fromisoformat(snapshot.table.as_of)
-    return Line(
-        account=account,
-        name=desk.known.name(account),
-        probability=float(queue.probability[place]),
-        grade=str(queue.grades[place]),
-        mrr=float(queue.mrr[place]),
-        expected=float(queue.expected[place]),
-        share=_share(queue.expected if words.by_money else queue.probability, place),
-        moved=_moved(queue, place),
-        plan=str(queue.plans[place]),
-        owner=str(queue.owners[place]),
-        renewal=renewal(desk.known.renewals.get(account), as_of),
-        facts=tuple(figure(snapshot, row, c.feature, c.unit) for c in words.facts),
-        reasons=tuple(
-            phrase(snapshot, row, signals[signal], 1.0)
-            for signal in queue.top[place].tolist()
-            if signal >= 0
-        ),
-    )
-
-
-def _moved(queue: Queue, place: int) -> float | None:
-    moved = float(queue.probability[place] - queue.before[place])
-    return None if np.isnan(moved) else moved
-
-
-def _share(values: NDArray[np.float64], place: int) -> float:
-    most = float(values.max())
-    return float(values[place]) / most if most > 0 else 0.0
-
-
-def _key(desk: Desk, queue: Queue, sort: str) -> NDArray[Any]:
-    if sort == "name":
-        return np.array(queue.haystack)
-    if sort == "renewal":
-        away = days_to_renewal(desk, queue)
-        return np.where(away < 0, np.inf, away)
-    values = {"expected": queue.expected, "mrr": queue.mrr, "probability": queue.probability,
-              "movement": np.nan_to_num(queue.probability - queue.before, nan=-np.inf)}  # fmt: skip
-    return -values[sort]
+def _expected(desk: Desk, model: str) -> NDArray[np.float64]:
+    """Probability × MRR of every row, 0 where the model does not apply."""
+    return np.nan_to_num(desk.queues.scorers[model].chances * desk.table.mrr)

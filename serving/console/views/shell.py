@@ -15,8 +15,10 @@ PLACES = (
     ("at-risk", "At risk", "/console"),
     ("prospects", "Prospects", "/console/prospects"),
     ("upgrades", "Upgrades", "/console/upgrades"),
+    ("insights", "Insights", "/console/insights"),
     ("models", "Models", "/console/models"),
 )
+FOR_ADMINS = (("settings", "Settings", "/console/settings"),)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Shell:
     company: Company
     session: Session
     here: str
-    places: tuple[tuple[str, str, str], ...] = PLACES
+    places: tuple[tuple[str, str, str], ...]
     freshness: Freshness | None = None
     failed: tuple[tuple[str, str], ...] = ()
 
@@ -52,9 +54,9 @@ class Shell:
 def shell(state: State, workspace: Workspace, session: Session, here: str) -> Shell:
     """What stands around a page of the state."""
     failed = () if state.snapshot is None else tuple(state.failed.items())
-    return Shell(
-        company_of(state), session, here, freshness=freshness_of(state, workspace), failed=failed
-    )
+    places = PLACES + (FOR_ADMINS if session.user.may("admin") else ())
+    fresh = freshness_of(state, workspace)
+    return Shell(company_of(state), session, here, places, fresh, failed)
 
 
 def company_of(state: State) -> Company:

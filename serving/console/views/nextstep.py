@@ -1,0 +1,56 @@
+"""The best next step with a prospect or a customer who may pay more: one rule after another."""
+
+import math
+
+import numpy as np
+
+from serving.console.format import percent, plural, whole
+from serving.console.views.desk import Desk
+from serving.console.views.facts import NONE, Shown, fact
+from serving.console.views.words import PROSPECTS, UPGRADES, Words
+from serving.scoring.accounts import Snapshot
+
+NEAR, FULL = 0.8, 0.9
+
+
+def next_step(desk: Desk, row: int, words: Words) -> str:
+    """What to do first, with the fact that says so; empty for a queue of another kind."""
+    if words not in (PROSPECTS, UPGRADES):
+        return ""
+    seats, limit, looks = (
+        _number(desk.snapshot, row, name)
+        for name in ("seat_use_28d", "limit_use", "pricing_interest_28d")
+    )
+    if words is UPGRADES and seats >= FULL:
+        return f"Offer more seats: {percent(seats)} of them are in use"
+    if limit >= NEAR:
+        offer = "the next plan" if words is UPGRADES else "a plan with more room"
+        return f"Offer {offer}: {percent(limit)} of a limit is used"
+    if looks >= 1:
+        times = plural(int(looks), "look")
+        about = "the plans they looked at" if words is UPGRADES else "prices"
+        return f"Talk about {about}: {times} at prices in 28 days"
+    if words is PROSPECTS and (ahead := milestones_ahead(desk, row)):
+        return f"Take them to their next milestone, {ahead[0]}"
+    return "Show what the next plan adds" if words is UPGRADES else "Ask what they still miss"
+
+
+def milestones(desk: Desk, row: int) -> Shown:
+    """How many milestones are reached, of how many, and which are left."""
+    total, ahead = len(desk.milestones), milestones_ahead(desk, row)
+    if not total:
+        return NONE
+    left = f"still ahead: {', '.join(ahead)}" if ahead else "all of them"
+    return Shown(f"{whole(total - len(ahead))} of {whole(total)}", left)
+
+
+def milestones_ahead(desk: Desk, row: int) -> list[str]:
+    """The milestones that the account has not reached, in the settings' order, in words."""
+    reached = ~np.isnan(desk.table.matrix[row, [column for column, _ in desk.milestones]])
+    return [name for (_, name), done in zip(desk.milestones, reached, strict=True) if not done]
+
+
+def _number(snapshot: Snapshot, row: int, feature: str) -> float:
+    """A feature; 0 where it is not known."""
+    value = fact(snapshot, row, feature)
+    return 0.0 if not isinstance(value, float) or math.isnan(value) else value
