@@ -62,7 +62,7 @@ def rollup(table: pa.Table, names: Sequence[str], lowest: int, accounts: int) ->
     given = [_whole(table, c) for c in ("account_id", "key", "day", "visible_from")]
     order = _order(given)
     account, key, day, visible = (part[order] for part in given)
-    begins = np.flatnonzero(_changes(account) | _changes(key))
+    begins = np.flatnonzero(changes(account) | changes(key))
     values = np.empty((len(order), len(names)))
     for i, name in enumerate(names):
         values[:, i] = table[name].to_numpy()[order]
@@ -85,11 +85,40 @@ def ranks(texts: pa.ChunkedArray) -> pa.Array:
     >>> ranks(pa.chunked_array([["b", "a", "b"]])).to_pylist()
     [1, 0, 1]
     """
-    coded = texts.combine_chunks().dictionary_encode()
-    place = pc.sort_indices(coded.dictionary).to_numpy()
+    return pa.array(coded(texts)[0])
+
+
+def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """For each value its place among the different ones, and these in their order.
+
+    >>> places, different = coded(pa.chunked_array([["b", "a", "b"]]))
+    >>> places.tolist(), different.to_pylist()
+    ([1, 0, 1], ['a', 'b'])
+    """
+    found = values.dictionary_encode().unify_dictionaries().combine_chunks()
+    whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    place = pc.sort_indices(whole.dictionary).to_numpy()
     ranked = np.empty(len(place), dtype=np.int64)
     ranked[place] = np.arange(len(place))
-    return pa.array(ranked).take(coded.indices)
+    return ranked[whole.indices.to_numpy()], whole.dictionary.take(pa.array(place))
+
+
+def summed(
+    keys: Sequence[Ints], numbers: Sequence[Floats]
+) -> tuple[list[Ints], list[Floats]]:
+    """The different combinations of some keys, in order, and the sum of each number for them.
+
+    >>> (key,), (total,) = summed([np.array([2, 1, 2])], [np.array([1.0, 5.0, 2.0])])
+    >>> key.tolist(), total.tolist()
+    ([1, 2], [5.0, 3.0])
+    """
+    order = _order(keys)
+    ordered = [key[order] for key in keys]
+    begins = np.flatnonzero(np.logical_or.reduce([changes(key) for key in ordered]))
+    if not len(begins):
+        return ordered, [np.empty(0) for _ in numbers]
+    sums = [np.add.reduceat(number[order], begins) for number in numbers]
+    return [key[begins] for key in ordered], sums
 
 
 def _order(parts: Sequence[Ints]) -> Ints:
@@ -103,7 +132,7 @@ def _order(parts: Sequence[Ints]) -> Ints:
     return np.asarray(order, dtype=np.int64)
 
 
-def _changes(values: Ints) -> NDArray[np.bool_]:
+def changes(values: Ints) -> NDArray[np.bool_]:
     """Where a value differs from the one before; the first does."""
     return np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]])
 
