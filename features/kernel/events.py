@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.instants import DAY_US, NEVER, morning
-from features.kernel.rows import Floats, Ints, coded
+from features.kernel.order import Floats, Ints
+from features.kernel.rows import coded
 from features.rollups.daily import HOUR_US
 from features.settings import Settings
 from features.zones import offsets
 
+Flags = NDArray[np.bool_]
 LAST = NEVER // DAY_US
 """The morning that never comes."""
 
@@ -35,9 +37,9 @@ class Events(NamedTuple):
     until: Ints
     value: Floats
 
-    def those(self, which: NDArray[np.bool_]) -> "Events":
+    def those(self, which: Flags) -> "Events":
         """Some of them."""
-        return Events(*(part[which] for part in self))
+        return Events(*(part[which] for part in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,9 @@ class Names:
     user: pa.Array
     event: pa.Array
 
-    def numbers(self, events: Sequence[str]) -> Ints:
-        """The numbers of some events, of those that happened."""
-        found = pc.index_in(pa.array(events, pa.string()), self.event).drop_null()
-        return found.to_numpy().astype(np.int64)
+    def among(self, events: Sequence[str]) -> Flags:
+        """For each event, whether it is one of those listed."""
+        return np.asarray(pc.is_in(self.event, pa.array(events, pa.string())).to_numpy(False))
 
 
 def known_events(rows: pa.Table) -> tuple[Events, Names]:

@@ -68,8 +68,9 @@ def _write(rows: Columns, names: Names, paths: dict[int, Path]) -> None:
     for week, path in paths.items():
         low, high = np.searchsorted(weeks, [week, week + 1])
         part = {c: _column(c, values[low:high], names) for c, values in rows.items()}
+        few = [c for c in part if c != "minutes"]  # which hardly ever are the same
         pq.write_table(
-            pa.table(part), path, row_group_size=ROW_GROUP, use_dictionary=True, store_schema=False
+            pa.table(part), path, row_group_size=ROW_GROUP, use_dictionary=few, store_schema=False
         )
         sync(path)
 

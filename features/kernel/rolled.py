@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from features.kernel.events import LAST, Events, Names, known_events, working_week
-from features.kernel.rows import Floats, Ints, changes, coded, summed
-from features.kernel.sessions import ACTIVE, MINUTES, N, SESSIONS, Spent, spent, uses_of
+from features.kernel.events import LAST, Events, Flags, Names, known_events, working_week
+from features.kernel.order import Floats, Ints, changes, summed
+from features.kernel.rows import coded
+from features.kernel.sessions import Spent, spent, uses_of
 from features.rollups.daily import SPENT, USE_MEASURES, VALUES, measure_events
 from features.settings import Settings
 
-Columns = dict[str, Ints | Floats]
+Columns = dict[str, NDArray[Any]]
 """A rollup: numbers of accounts, users or events, days, then what is counted; sorted by week."""
 DATED = ("week", "account_id", "day", "visible_from")
 USED = (*SPENT, "core", "active")
@@ -66,14 +69,14 @@ def _user_day(
     """What each user did: uses, sessions, minutes, completed core use cases."""
     packed = events.account * max(1, len(names.user)) + events.user
     pair, different = coded(pa.chunked_array([packed]))
-    quiet = names.numbers([*settings.events.passive, *settings.events.notifications_shown])
-    used = ~np.isin(events.event, quiet)
-    uses = events.those(used)
+    used = ~names.among([*settings.events.passive, *settings.events.notifications_shown])
+    which = used[events.event]
+    uses = events.those(which)
     week = working_week(uses.time, settings, span)
-    parts = [_spent(part) for part in spent(uses_of(uses, pair[used], len(different), week))]
+    parts = [_spent(part) for part in spent(uses_of(uses, pair[which], week))]
     for column, listed in (("core", settings.events.core_use_cases),
                            ("minutes", settings.events.minutes)):  # fmt: skip
-        parts.append(_listed(events, pair, names.numbers(listed), column))
+        parts.append(_listed(events, pair, names.among(listed), column))
     keys = {c: np.concatenate([k[c] for k, _ in parts]) for c in ("pair", "day", "visible_from")}
     zeros = [np.zeros(len(k["pair"])) for k, _ in parts]
     numbers = {
@@ -92,27 +95,37 @@ def _spent(part: Spent) -> tuple[dict[str, Ints], dict[str, Floats]]:
 
 
 def _listed(
-    events: Events, pair: Ints, numbers: Ints, column: str
+    events: Events, pair: Ints, listed: Flags, column: str
 ) -> tuple[dict[str, Ints], dict[str, Floats]]:
     """Listed events by user, whether they are uses or not: how often, or the sum of `minutes`."""
-    which = np.isin(events.event, numbers)
+    which = listed[events.event]
     keys, sign, value = _changed(events.those(which), {"pair": pair[which]})
     return keys, {column: value if column == "minutes" else sign}
 
 
 def _account_day(by_event: Columns, by_user: Columns, names: Names, settings: Settings) -> Columns:
     """The account's daily measures."""
-    totals = {("events" if c == "n" else "user_days" if c == "active" else c): by_user[c]
-              for c in (*SPENT, "active")}  # fmt: skip
-    use = _summed({c: by_user[c] for c in DATED[1:]}, totals)
+    use, group = _grouped(by_user)
+    used = {"events": "n", "user_days": "active"}
+    for name in (c for c in USE_MEASURES if c != "active"):
+        use[name] = np.bincount(group, by_user[used.get(name, name)], len(use["day"]))
     use["active"] = _first_shown(use)
-    lists = _lists(by_event, names, settings)
-    counts = _summed({c: by_event[c] for c in DATED[1:]}, lists)
+    counts, group = _grouped(by_event)
     size, more = len(use["day"]), len(counts["day"])
     keys = {c: np.concatenate([use[c], counts[c]]) for c in DATED[1:]}
     numbers = {c: np.concatenate([use[c], np.zeros(more)]) for c in USE_MEASURES}
-    numbers |= {c: np.concatenate([np.zeros(size), counts[c]]) for c in lists}
+    for name, (number, listed) in _lists(names, settings).items():
+        which = listed[by_event["event"]]
+        sums = np.bincount(group[which], by_event[number][which], more)
+        numbers[name] = np.concatenate([np.zeros(size), sums])
     return _summed(keys, numbers)
+
+
+def _grouped(rows: Columns) -> tuple[Columns, Ints]:
+    """The different accounts, days and mornings of a rollup, and for each row the number of its."""
+    keys = [rows[c] for c in DATED]
+    first = np.logical_or.reduce([changes(key) for key in keys])
+    return {c: key[first] for c, key in zip(DATED, keys, strict=True)}, np.cumsum(first) - 1
 
 
 def _first_shown(use: Columns) -> Floats:
@@ -124,18 +137,15 @@ def _first_shown(use: Columns) -> Floats:
     return (so_far > 0).astype(np.float64) - (so_far - use["events"] > 0)
 
 
-def _lists(by_event: Columns, names: Names, settings: Settings) -> dict[str, Floats]:
-    """The counts, and sums of values, of the settings' lists."""
-    listed = {c: (by_event["n"], events) for c, events in measure_events(settings).items()}
-    for name, stem in VALUES.items():
-        if events := getattr(settings.events, stem):
-            listed[name] = (by_event["value"], list(events))
-    found = {}
-    for name, (numbers, events) in listed.items():
-        covered = np.zeros(len(names.event) + 1)
-        covered[names.numbers(events)] = 1.0
-        found[name] = numbers * covered[by_event["event"]]
-    return found
+def _lists(names: Names, settings: Settings) -> dict[str, tuple[str, Flags]]:
+    """The settings' lists: measure → whether n or value of each event is summed, and of which."""
+    counts = {c: ("n", names.among(events)) for c, events in measure_events(settings).items()}
+    values = {
+        c: ("value", names.among(events))
+        for c, stem in VALUES.items()
+        if (events := getattr(settings.events, stem))
+    }
+    return counts | values
 
 
 def _settled(rows: Columns, key: Sequence[str]) -> Columns:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from features.kernel import order
+
+Ints = order.Ints
+Floats = order.Floats
 
 
 class Points(NamedTuple):
@@ -60,14 +61,14 @@ def rollup(table: pa.Table, names: Sequence[str], lowest: int, accounts: int) ->
     `accounts`: the first account's number and how many there are.
     """
     given = [_whole(table, c) for c in ("account_id", "key", "day", "visible_from")]
-    order = _order(given)
-    account, key, day, visible = (part[order] for part in given)
-    begins = np.flatnonzero(changes(account) | changes(key))
-    values = np.empty((len(order), len(names)))
+    placed = order.order_by(given)
+    account, key, day, visible = (part[placed] for part in given)
+    begins = np.flatnonzero(order.changes(account) | order.changes(key))
+    values = np.empty((len(placed), len(names)))
     for i, name in enumerate(names):
-        values[:, i] = table[name].to_numpy()[order]
+        values[:, i] = table[name].to_numpy()[placed]
     first = _first(account[begins], lowest, accounts)
-    row = np.append(begins, len(order)).astype(np.int64)
+    row = np.append(begins, len(placed)).astype(np.int64)
     return Rollup(Rows(first, key[begins], row, day, visible, values), tuple(names))
 
 
@@ -101,40 +102,6 @@ def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     ranked = np.empty(len(place), dtype=np.int64)
     ranked[place] = np.arange(len(place))
     return ranked[whole.indices.to_numpy()], whole.dictionary.take(pa.array(place))
-
-
-def summed(
-    keys: Sequence[Ints], numbers: Sequence[Floats]
-) -> tuple[list[Ints], list[Floats]]:
-    """The different combinations of some keys, in order, and the sum of each number for them.
-
-    >>> (key,), (total,) = summed([np.array([2, 1, 2])], [np.array([1.0, 5.0, 2.0])])
-    >>> key.tolist(), total.tolist()
-    ([1, 2], [5.0, 3.0])
-    """
-    order = _order(keys)
-    ordered = [key[order] for key in keys]
-    begins = np.flatnonzero(np.logical_or.reduce([changes(key) for key in ordered]))
-    if not len(begins):
-        return ordered, [np.empty(0) for _ in numbers]
-    sums = [np.add.reduceat(number[order], begins) for number in numbers]
-    return [key[begins] for key in ordered], sums
-
-
-def _order(parts: Sequence[Ints]) -> Ints:
-    """The order of rows by all parts, from one number each where they fit into one."""
-    packed, bits = np.zeros(len(parts[0]), dtype=np.int64), 0
-    for part in parts:
-        low = int(part.min()) if len(part) else 0
-        width = int(part.max() - low).bit_length() if len(part) else 0
-        packed, bits = (packed << width) | (part - low), bits + width
-    order = np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(tuple(parts)[::-1])
-    return np.asarray(order, dtype=np.int64)
-
-
-def changes(values: Ints) -> NDArray[np.bool_]:
-    """Where a value differs from the one before; the first does."""
-    return np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]])
 
 
 def _first(numbers: Ints, lowest: int, count: int) -> Ints:

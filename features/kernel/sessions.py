@@ -6,14 +6,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.kernel.compiled import compiled
-from features.kernel.events import LAST, Events
-from features.kernel.rows import Floats, Ints, changes
+from features.kernel.events import LAST, Events, Flags
+from features.kernel.order import Floats, Ints, changes, order_by
 from features.rollups.daily import GAP_US
 
-Flags = NDArray[np.bool_]
 N, WEEKEND, OFFICE, SESSIONS, MINUTES, ACTIVE = range(6)
 
 
@@ -47,27 +45,12 @@ class Days(NamedTuple):
     late: Flags
 
 
-def uses_of(events: Events, pair: Ints, pairs: int, week: tuple[Floats, Floats]) -> Uses:
+def uses_of(events: Events, pair: Ints, week: tuple[Floats, Floats]) -> Uses:
     """The events in the order of `Uses`; `week`: as `working_week` tells."""
-    order = np.argsort(events.time, kind="stable")  # mostly in order, so this is cheap
-    order = order[sorted_by(pair[order], pairs)]
-    given = (pair, events.time, events.day, events.visible, events.until, *week)
-    return Uses(*(part[order] for part in given))
-
-
-@compiled
-def sorted_by(numbers: Ints, count: int) -> Ints:
-    """The order of numbers from 0 up to `count`, equal ones as they are."""
-    place = np.zeros(count + 1, dtype=np.int64)
-    for number in numbers:
-        place[number + 1] += 1
-    for number in range(count):
-        place[number + 1] += place[number]
-    order = np.empty(len(numbers), dtype=np.int64)
-    for i in range(len(numbers)):
-        order[place[numbers[i]]] = i
-        place[numbers[i]] += 1
-    return order
+    in_time = bool((events.time[1:] >= events.time[:-1]).all())
+    order = order_by([pair] if in_time else [pair, events.time])
+    days = (events.day[order], events.visible[order], events.until[order])
+    return Uses(pair[order], events.time[order], *days, week[0][order], week[1][order])
 
 
 def spent(uses: Uses) -> list[Spent]:

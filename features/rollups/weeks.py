@@ -6,26 +6,22 @@ that cross midnight.
 """
 
 import json
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
 
 from features import lake
 from features.engines.engine import Engine
 from features.errors import NotReadyError
-from features.identity import resolve
 from features.instants import DAY_US
 from features.progress import Progress, silent
 from features.rollups import daily
 from features.rollups.maker import KEYS, Maker
 from features.settings import Settings
-from features.workspace import Workspace, publish_json, sync
+from features.workspace import Workspace, publish_json
 
 WEEK_US = 7 * DAY_US
 BLOCK_EVENTS = 2_000_000
