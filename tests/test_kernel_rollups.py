@@ -74,8 +74,8 @@ def test_rollups_of_random_worlds_are_those_of_sql(
     """Every row that SQL has and no other: late events, moved people, merges, midnights."""
     one = batch(end, 21, count)
     world = plain(one.whole) if named else one.whole
-    monkeypatch.setattr(weeks, "BLOCK_EVENTS", 15 * count)
     by_sql = rolled(world, one.settings, tmp_path, "duckdb")
+    monkeypatch.setattr(weeks, "BLOCK_EVENTS", 15 * count)
     with whose_events_were_asked(monkeypatch) as asked:
         by_kernel = rolled(world, one.settings, tmp_path, "kernel")
     assert len(asked) > 1
