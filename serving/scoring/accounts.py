@@ -4,7 +4,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ CONTEXT = (
     "is_internal", "age_days",
 )  # fmt: skip
 PROFILES = "profiles.parquet"
+SHOWN = "shown.json"
 FILES = (
     "features.parquet", "peers.json", "signals.json", "meanings.json", "company.json", PROFILES,
 )  # fmt: skip
@@ -94,7 +95,10 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One verified `scores/<version>/` folder, as far as the service needs it."""
+    """One verified `scores/<version>/` folder, as far as the service needs it.
+
+    `shown`: model → account id → the reasons that were told of it that night (`scoring.steady`).
+    """
 
     version: str
     table: Table
@@ -104,6 +108,7 @@ class Snapshot:
     rules: Rules
     profiles: tuple[Profile, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 def current_snapshot(workspace: Workspace) -> Path:
@@ -131,7 +136,11 @@ def an_account(workspace: Workspace) -> str:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
-    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN)
+    contents, manifest = read_verified(folder, FILES, do=SCORE_AGAIN)
+    shown = {}
+    if SHOWN in manifest["sha256"]:  # a snapshot of before has none
+        content = read_verified(folder, [SHOWN], do=SCORE_AGAIN)[0][SHOWN]
+        shown = parse_json(content, folder / SHOWN)
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")
     signals = parse_json(contents["signals.json"], folder / "signals.json")
@@ -143,7 +152,7 @@ def load_snapshot(folder: Path) -> Snapshot:
     except (KeyError, TypeError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
     meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
-    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings)
+    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings, shown)
 
 
 def read_table(content: bytes) -> Table:
