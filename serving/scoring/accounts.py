@@ -21,6 +21,7 @@ from serving.models.integrity import parse_json, read_verified
 from serving.models.model import Model, promoted
 from serving.scoring.eligibility import Context, Rules
 from serving.scoring.explain import Fact, Wording
+from serving.scoring.lives import LIVES, SHARED, Lives, read_lives
 from serving.scoring.profiles import Profile, read_profiles
 
 CONTEXT = (
@@ -31,6 +32,8 @@ PROFILES = "profiles.parquet"
 FILES = (
     "features.parquet", "peers.json", "signals.json", "meanings.json", "company.json", PROFILES,
 )  # fmt: skip
+LATER = (LIVES, SHARED)
+"""Files that a snapshot of an earlier version lacks, and one that is not to be shown."""
 SCORE_AGAIN = "Run `goldpan score` again."
 
 
@@ -104,6 +107,7 @@ class Snapshot:
     rules: Rules
     profiles: tuple[Profile, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
+    lives: Lives | None = None
 
 
 def current_snapshot(workspace: Workspace) -> Path:
@@ -131,7 +135,9 @@ def an_account(workspace: Workspace) -> str:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
-    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN)
+    contents, manifest = read_verified(folder, FILES, do=SCORE_AGAIN)
+    if {*LATER} <= {*manifest["sha256"]}:
+        contents |= read_verified(folder, LATER, do=SCORE_AGAIN)[0]
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")
     signals = parse_json(contents["signals.json"], folder / "signals.json")
@@ -140,10 +146,18 @@ def load_snapshot(folder: Path) -> Snapshot:
         rules = Rules(company["top_plan"], company["min_age_days"])
         table = read_table(contents["features.parquet"])
         profiles = read_profiles(contents[PROFILES], table.ids)
-    except (KeyError, TypeError, pa.ArrowException) as error:
+        lives = _lives(contents, folder, table.ids)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
     meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
-    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings)
+    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings, lives)
+
+
+def _lives(contents: Mapping[str, bytes], folder: Path, ids: tuple[str, ...]) -> Lives | None:
+    """What the accounts went through; None where the snapshot does not tell it."""
+    if LIVES not in contents:
+        return None
+    return read_lives(contents[LIVES], parse_json(contents[SHARED], folder / SHARED), ids)
 
 
 def read_table(content: bytes) -> Table:
