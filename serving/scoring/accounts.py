@@ -163,7 +163,11 @@ def _lives(contents: Mapping[str, bytes], folder: Path, ids: tuple[str, ...]) ->
 def read_table(content: bytes) -> Table:
     """The feature table in a Parquet file's bytes; its rows are of one `as_of`."""
     # ParquetFile, because pyarrow's read_table loads its dataset module, and that pandas.
-    frame = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+    return as_table(pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read())
+
+
+def as_table(frame: pa.Table) -> Table:
+    """Feature rows of one `as_of` as numbers; InputError for rows of several days, or of none."""
     days = frame.column("as_of").unique().to_pylist()
     if len(days) != 1:
         raise InputError(f"{len(days)} days in the feature table", expected="one", do=SCORE_AGAIN)
