@@ -12,6 +12,7 @@ from serving.console.format import day, exact, exact_money, in_days, money, plur
 from serving.console.views.confidence import confidence
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
+from serving.console.views.journey import since, state_name
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.eligibility import POPULATIONS
 from serving.scoring.score import curve
@@ -202,7 +203,7 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
     context, profile = table.contexts[row], snapshot.profiles[row]
     as_of = date.fromisoformat(table.as_of)
     told = [
-        ("State", Shown(_capital(profile.state or ""))),
+        ("State", Shown(state_name(profile.state), since(snapshot, row).text)),
         ("Plan", Shown(_capital(context.plan or ""))),
         ("MRR", _mrr(desk, row)),
         ("Renews", renewal(desk.known.renewals.get(table.ids[row]), as_of)),
