@@ -76,7 +76,7 @@ def rollups_step(workspace: Workspace, settings: Settings) -> Work:
     def work() -> dict[str, Any]:
         with closing(engine_of(fresh, settings)) as engine:
             ensure_rollups(engine, fresh, settings)
-        return {}
+        return {"root": str(fresh.root)}
 
     return work
 
@@ -91,6 +91,21 @@ def whole_step(
     def work() -> dict[str, Any]:
         made = refresh(fresh, settings, asked)
         return {"rows": made.computed, "root": str(fresh.root)} | _features(settings)
+
+    return work
+
+
+def chosen_step(
+    workspace: Workspace, settings: Settings, size: Size, name: str, names: list[str]
+) -> Work:
+    """Events → some features of all observations, from nothing, in a workspace `name`."""
+    fresh = copied(workspace, name)
+    asked = observations(fresh, midnights(size))
+    out = fresh.root / "chosen.parquet"
+
+    def work() -> dict[str, Any]:
+        build(fresh, settings, asked, out=out, names=names)
+        return {"rows": len(asked), "out": str(out)}
 
     return work
 

@@ -13,6 +13,7 @@ from benchmarks.floor import floor
 from benchmarks.job import (
     Work,
     again_step,
+    chosen_step,
     ingest_step,
     rollups_step,
     scoring_step,
@@ -20,6 +21,7 @@ from benchmarks.job import (
     whole_step,
 )
 from benchmarks.pandas_peer import peer_step
+from benchmarks.resident import resident_step
 from benchmarks.size import Size
 from benchmarks.world import make_world
 from features.workspace import Workspace
@@ -55,6 +57,12 @@ def whole(
     return whole_step(Workspace(Path(root)), settings, Size(**size), name, tonight=tonight)
 
 
+def chosen(root: str, size: dict[str, int], name: str, names: list[str]) -> Work:
+    """Events → some features."""
+    settings = settings_for(measure.THREADS, ROOMY)
+    return chosen_step(Workspace(Path(root)), settings, Size(**size), name, names)
+
+
 def ingest(root: str, memory: str = ROOMY) -> Work:
     """One more day into a workspace that was built."""
     return ingest_step(Workspace(Path(root)), settings_for(measure.THREADS, memory))
@@ -76,6 +84,11 @@ def pandas(root: str, size: dict[str, int], dates: int, out: str, tuned: bool) -
     return peer_step(Workspace(Path(root)), settings, Size(**size), dates, Path(out), tuned=tuned)
 
 
+def resident(root: str, size: dict[str, int]) -> Work:
+    """Rows from the state of all accounts in memory."""
+    return resident_step(Workspace(Path(root)), settings_for(measure.THREADS, ROOMY), Size(**size))
+
+
 def compare(ours: str, theirs: str) -> Work:
     """Two feature tables, cell by cell."""
     return lambda: agreement(Workspace(Path(ours)), Path(theirs))
@@ -83,7 +96,19 @@ def compare(ours: str, theirs: str) -> Work:
 
 STEPS: dict[str, Callable[..., Work]] = {
     step.__name__: step
-    for step in (generate, scan, rollups, whole, ingest, again, scoring, pandas, compare)
+    for step in (
+        generate,
+        scan,
+        rollups,
+        whole,
+        chosen,
+        ingest,
+        again,
+        scoring,
+        resident,
+        pandas,
+        compare,
+    )
 }
 
 
