@@ -14,6 +14,8 @@ from serving.console.access import check_written, session_of, signed_in
 from serving.console.drawings import waterfall
 from serving.console.drawings.curve import curve
 from serving.console.drawings.history import history
+from serving.console.drawings.overtime import over_time
+from serving.console.drawings.sparkline import sparkline
 from serving.console.drawings.standing import standing
 from serving.console.forms import form_of
 from serving.console.front import HOME
@@ -77,8 +79,8 @@ def _page(
         request, "account.html", shell=around, account=found, moved=change, what_if=sliders,
         across=waterfall.scale(why.base, why.steps) if why else None, reviews=said,
         kept=request.query_params.get("kept") == "1", history=history,
-        past=past(desk, found.account), bar=waterfall.bar, level=waterfall.level,
-        standing=standing, curve=curve,
+        past=past(desk, found), sparkline=sparkline, over_time=over_time,
+        bar=waterfall.bar, level=waterfall.level, standing=standing, curve=curve,
     )  # fmt: skip
 
 
