@@ -4,7 +4,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ CONTEXT = (
     "is_internal", "age_days",
 )  # fmt: skip
 PROFILES = "profiles.parquet"
+SHOWN = "shown.json"
 FILES = (
     "features.parquet", "peers.json", "signals.json", "meanings.json", "company.json", PROFILES,
 )  # fmt: skip
@@ -97,7 +98,10 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One verified `scores/<version>/` folder, as far as the service needs it."""
+    """One verified `scores/<version>/` folder, as far as the service needs it.
+
+    `shown`: model → account id → the reasons that were told of it that night (`scoring.steady`).
+    """
 
     version: str
     table: Table
@@ -108,6 +112,7 @@ class Snapshot:
     profiles: tuple[Profile, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
     lives: Lives | None = None
+    shown: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 def current_snapshot(workspace: Workspace) -> Path:
@@ -136,8 +141,9 @@ def an_account(workspace: Workspace) -> str:
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
     contents, manifest = read_verified(folder, FILES, do=SCORE_AGAIN)
-    if {*LATER} <= {*manifest["sha256"]}:
-        contents |= read_verified(folder, LATER, do=SCORE_AGAIN)[0]
+    more = [name for name in (*LATER, SHOWN) if name in manifest["sha256"]]
+    contents |= read_verified(folder, more, do=SCORE_AGAIN)[0]
+    shown = parse_json(contents[SHOWN], folder / SHOWN) if SHOWN in contents else {}
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")
     signals = parse_json(contents["signals.json"], folder / "signals.json")
@@ -150,7 +156,9 @@ def load_snapshot(folder: Path) -> Snapshot:
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
     meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
-    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings, lives)
+    return Snapshot(
+        folder.name, table, peers, wordings, company, rules, profiles, meanings, lives, shown
+    )
 
 
 def _lives(contents: Mapping[str, bytes], folder: Path, ids: tuple[str, ...]) -> Lives | None:

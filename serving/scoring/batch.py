@@ -30,9 +30,10 @@ from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
 from serving.ledger.database import opened
+from serving.ledger.shown import keep_shown, shown_until
 from serving.models.integrity import MANIFEST, digest
 from serving.models.model import Model, load_bundle, promoted
-from serving.scoring.accounts import FILES, LATER, Snapshot, load_snapshot
+from serving.scoring.accounts import FILES, LATER, SHOWN, Snapshot, load_snapshot
 from serving.scoring.accounts import an_account as an_account
 from serving.scoring.lived import write_lives
 from serving.scoring.recorded import record
@@ -119,7 +120,7 @@ def _score(
         write_manifest(folder, files, day, models)
         snapshot = replace(load_snapshot(folder), version=final.name)
         write_scores(folder, models, snapshot, ledger, progress)
-        write_manifest(folder, (*files, SCORES), day, models)
+        write_manifest(folder, (*files, SCORES, SHOWN), day, models)
     publish_text(workspace.scores / "current", final.name + "\n")
     return final
 
@@ -216,7 +217,13 @@ def write_scores(
     ledger: Engine,
     progress: Progress = silent,
 ) -> None:
-    """Write `scores.parquet`, and to the ledger, what every model says of every account."""
+    """Write `scores.parquet`, and to the ledger, what every model says of every account.
+
+    And which reasons were shown (`shown.json`), beside those that the former night showed.
+    """
+    day = date.fromisoformat(snapshot.table.as_of)
+    snapshot = replace(snapshot, shown={m.name: shown_until(ledger, m.name, day) for m in models})
+    told: dict[str, dict[str, list[str]]] = {model.name: {} for model in models}
     with pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink:
         for model in models:
             scorer = bind(model, snapshot)
@@ -226,10 +233,21 @@ def write_scores(
             for block in in_blocks(rows, BLOCK):
                 scores = scorer.scores(block)
                 record(ledger, scorer, scores)
+                told[model.name] |= _shown(scorer, scores)
                 records = list(_records(scorer, scores))
                 sink.write_table(pa.Table.from_pylist(records, schema=SCHEMA))
                 done += len(block)
                 progress(done, len(rows), f"scoring {model.name}")
+            keep_shown(ledger, model.name, day, told[model.name])
+    publish_json(folder / SHOWN, told)
+
+
+def _shown(scorer: Scorer, scores: Scores) -> dict[str, list[str]]:
+    """Account id → the reasons that are told of it."""
+    parts = scorer.explained(scores).parts
+    assert parts is not None  # noqa: S101 - explained just now
+    both = zip(scores.rows.tolist(), parts.tolist(), strict=True)
+    return {scorer.snapshot.table.ids[row]: scorer.shown(row, its[:-1]) for row, its in both}
 
 
 def _records(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:

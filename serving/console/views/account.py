@@ -160,6 +160,8 @@ def _why(scorer: Scorer, row: int) -> Why:
     order = sorted(range(len(parts)), key=lambda i: (-abs(parts[i]), model.signals[i]))
     used = [i for i in order if parts[i] != 0]
     said = [phrase(snapshot, row, model.signals[i], parts[i]) for i in used]
+    first = {name[1:]: place for place, name in enumerate(scorer.shown(row, parts))}
+    told = sorted(said, key=lambda p: first.get(p.signal, len(said)))
     return Why(
         words=BY_MODEL[model.name],
         version=model.version,
@@ -167,8 +169,8 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=tuple(p for p in said if p.kind == "act")[:REASONS],
-        context=tuple(p for p in said if p.kind != "act")[:REASONS],
+        act=tuple(p for p in told if p.kind == "act")[:REASONS],
+        context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
             for i in used
