@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError, RefusedError
 from features.workspace import Workspace, publish_text
+from training.dataset import coded
 from training.fitting.calibrate import contributions
 from training.promoting.promotion import promote
 from training.records import bundle
@@ -97,9 +98,8 @@ def test_the_bundle_holds_past_cases_by_why_they_scored(workspace):
     assert told["signals"] == list(dict.fromkeys(f["signal"] for f in schema))
     flat = np.frombuffer(base64.b64decode(told["parts"]), dtype="<f2").astype(float)
     parts = flat.reshape(len(names), len(told["signals"]))
-    numbers = [f["name"] for f in schema if "vocabulary" not in f]
-    assert numbers == [f["name"] for f in schema]
-    X = table.loc[names, numbers].to_numpy(np.float32)
+    rows = table.loc[names]
+    X = np.stack([coded(rows[f["name"]], f.get("vocabulary")) for f in schema], axis=1)
     whole = contributions(lgb.Booster(model_file=str(folder / "model.txt")), X, 1)
     np.testing.assert_allclose(parts.sum(axis=1), whole[:, :-1].sum(axis=1), atol=0.01)
     card = json.loads((folder / "card.json").read_text())
