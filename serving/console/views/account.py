@@ -51,6 +51,7 @@ class Step:
     start: float
     end: float
     kind: str = ""
+    signal: str = ""
 
     @property
     def part(self) -> float:
@@ -202,7 +203,7 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
     """
     steps, at = [], base
     for part, reason in zip(parts[:STEPS], said, strict=False):
-        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind))
+        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind, reason.signal))
         at += part
     if rest := parts[STEPS:]:
         text = f"{plural(len(rest), 'smaller signal')} together"
