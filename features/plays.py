@@ -25,6 +25,7 @@ OURS: dict[str, dict[str, str]] = {
         "support": "Bring their tickets to an end, and tell them so yourself",
         "journeys": "Take them to the next milestone that they have not reached",
         "champion": "Reach the champion; if they left, find who took over",
+        **dict.fromkeys(("nps", "csat"), "Ask what they would change, and answer them"),
         "failed_payments": "Ask for a means of payment that works",
         "seat_use": "Help them bring the empty seats to use, or offer fewer",
     },

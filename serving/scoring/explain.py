@@ -64,6 +64,7 @@ def reasons(
     """
     used = {signal: part for signal, part in parts.items() if part != 0}
     total = sum(abs(part) for part in used.values())
+    told = shown(used, former, context_of(wordings))
     return [
         Reason(
             signal=signal,
@@ -74,8 +75,13 @@ def reasons(
             share=abs(used[signal]) / total,
             kind=wordings[signal].kind,
         )
-        for signal in [name[1:] for name in shown(used, former)[:top]]
+        for signal in [name[1:] for name in told[:top]]
     ]
+
+
+def context_of(wordings: Mapping[str, Wording]) -> frozenset[str]:
+    """The signals that nobody can act on: what is context, and what is fixed."""
+    return frozenset(name for name, wording in wordings.items() if wording.kind != "act")
 
 
 def sentence(
@@ -114,7 +120,7 @@ def _own(wording: Wording, now: float | None, before: float | None, currency: st
     label, unit = wording.label, wording.unit
     if now is None:
         past = "" if before is None else f", {amount(before, wording, currency)} before"
-        return f"{label}: no data{past}"
+        return f"{label}: {'no data' if wording.kind == 'act' else 'not known'}{past}"
     tail = _in_full(now, wording, currency)
     if before is None:
         return f"{label}: {tail}"

@@ -16,7 +16,7 @@ from serving.ledger.scores import row_digest, score_id
 from serving.models.model import Model
 from serving.scoring.accounts import Encoder, Snapshot, encoder
 from serving.scoring.eligibility import why_not
-from serving.scoring.explain import reasons
+from serving.scoring.explain import context_of, reasons
 from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
 from serving.scoring.steady import shown
 
@@ -73,7 +73,13 @@ class Scorer:
 
     def shown(self, row: int, parts: Sequence[float]) -> list[str]:
         """The signals to tell of the account, from its parts by signal (without the base)."""
-        return shown(dict(zip(self.model.signals, parts, strict=True)), self.shown_before(row))
+        known = dict(zip(self.model.signals, parts, strict=True))
+        return shown(known, self.shown_before(row), self.context)
+
+    @cached_property
+    def context(self) -> frozenset[str]:
+        """The signals that nobody can act on."""
+        return context_of(self.snapshot.wordings)
 
     def scores(self, rows: Sequence[int], *, explain: bool = True) -> Scores:
         """What the model says of some accounts (rows of the table) to which it applies."""

@@ -11,9 +11,13 @@ from serving.console.drawings import beeswarm, waterfall
 from serving.console.drawings.force import force
 from serving.console.front import HOME
 from serving.console.pages import Page, page
+from serving.console.views.account import Step
 from serving.console.views.desk import Desks
 from serving.console.views.shap import shap, swarm
 from serving.console.views.shell import shell
+
+FIRST = 30
+"""So many features stand on the page at once; the smaller ones one click further."""
 
 
 def routes(backing: Backing, desks: Desks) -> APIRouter:
@@ -47,8 +51,10 @@ def _account(
     desk = desks.of(backing.state())
     found = shap(desk, model, account_id)
     around = shell(desk.state, backing.workspace, session_of(request), found.words.key)
-    across = waterfall.scale(found.base, found.steps)
+    across, rest = waterfall.scale(found.base, found.steps), found.features[FIRST:]
+    together = Step("", "", rest[0].step.start, rest[-1].step.end) if rest else None
     return page(
         request, "shap_account.html", shell=around, shap=found, force=force, across=across,
-        bar=waterfall.bar, parts=[(f.meaning, f.part) for f in found.features],
+        bar=waterfall.bar, first=FIRST, rest=rest, rest_step=together,
+        parts=[(feature.meaning, feature.part) for feature in found.features],
     )  # fmt: skip
