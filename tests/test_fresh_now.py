@@ -22,7 +22,8 @@ from test_serving_world import ROOT, authorization, free_port, served
 from features.workspace import Workspace
 from serving.intake import wire
 from serving.intake.fresh import Refresher, next_midnight
-from serving.intake.listening import Listening, told, why_not
+from serving.intake.listening import Listening, why_not
+from serving.intake.listening import told as told_to
 from serving.intake.overlay import only
 from serving.intake.wire import NotFreshError, rows_now
 
@@ -191,7 +192,7 @@ def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) ->
     def answer(questions: Any) -> None:
         accounts = {a for q in questions for a in q.accounts}
         if questions:
-            told(questions, refresher.rows_now(accounts))
+            told_to(questions, refresher.rows_now(accounts))
 
     assert intake.post(group).status_code == 200
     with answered_by(intake.workspace, answer):
@@ -206,6 +207,22 @@ def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) ->
         asked.refused(404, "unknown-account", "POST", "/v1/scores",
                       json={"accounts": ["acc_nobody"], "fresh": True})  # fmt: skip
     refresher.close()
+
+
+def test_readiness_tells_of_events_that_wait(tmp_path: Path) -> None:
+    """Without a process that takes them into the lake it says so, and what would."""
+    intake = Intake(copied(served().workspace, tmp_path / "copy"))
+    asked = Asked(intake.workspace)
+    assert asked.get("/readyz")["events"] == {"status": "in_the_lake", "bytes_waiting": 0}
+    assert intake.post(track()).status_code == 200
+    events = asked.get("/readyz")["events"]
+    assert (events["status"], events["bytes_waiting"] > 100) == ("waiting", True)
+    assert "goldpan ingest" in events["detail"]
+    with Listening(intake.workspace):
+        told = asked.get("/readyz")["events"]
+        assert told == {"status": "on_their_way", "bytes_waiting": events["bytes_waiting"]}
+    intake.collect()
+    assert asked.get("/readyz")["events"]["status"] == "in_the_lake"
 
 
 def test_words_that_are_no_answer_are_nobodys(tmp_path: Path) -> None:
