@@ -158,7 +158,6 @@ def test_who_asks_for_fresh_and_cannot_have_it_is_told_why(
 ) -> None:
     """Nobody there, one that is starting, one that refuses, one that takes too long."""
     asked = Asked(Workspace(copied(served().workspace, tmp_path / "copy")), "score")
-    monkeypatch.setattr(wire, "WAITS_SECONDS", 0.3)
     body = {"accounts": [someone()[1]], "fresh": True}
 
     def why() -> str:
@@ -172,13 +171,19 @@ def test_who_asks_for_fresh_and_cannot_have_it_is_told_why(
         assert "is starting" in why()
     with answered_by(asked.workspace, lambda qs: [q.tell(why_not("found /srv/a/b")) for q in qs]):
         assert why() == "found b"
+    monkeypatch.setattr(wire, "WAITS_SECONDS", 0.3)
     with answered_by(asked.workspace, lambda qs: None):
         assert why() == "no rows within 0 seconds"
+    problem = asked.refused(404, "unknown-account", "POST", "/v1/scores",
+                            json={"accounts": ["acc_nobody"], "fresh": True})  # fmt: skip
+    assert problem.detail.endswith(f"; nor can it be looked up now: {wire.NOBODY}.")
     plain = asked.post("/v1/scores", accounts=body["accounts"])
     assert not {"fresh", "not_fresh"} & plain.keys()
 
 
-def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) -> None:
+def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An account of a minute ago has a score, by rows from memory; an unknown one is an error.
 
     The night's snapshot knows neither, and the socket's path may be longer than the system takes.
@@ -188,6 +193,8 @@ def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) ->
     group = {"type": "group", "userId": "new", "groupId": "acc_new", "traits": {"name": "N"}}
     asked = Asked(intake.workspace, "score")
     refresher = Refresher(intake.workspace, SETTINGS)
+    refresher.warm_up()
+    monkeypatch.setattr(wire, "WAITS_SECONDS", 60.0)
 
     def answer(questions: Any) -> None:
         accounts = {a for q in questions for a in q.accounts}

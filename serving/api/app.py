@@ -25,6 +25,7 @@ from serving.api.routes import (
     scores,
     whatif,
 )
+from serving.api.straight import Straight
 from serving.console import app as console
 from serving.console.front import HOME, FrontDoor
 
@@ -43,7 +44,7 @@ def create_app(backing: Backing) -> FrontDoor:
     routers = [declared(area.routes(backing)) for area in AREAS]
     app, doorkeeper = framework(routers), Doorkeeper(backing.ledger)
     app.state.doorkeeper = doorkeeper
-    inside = Idempotent(app, backing.ledger)
+    inside = Idempotent(Straight(app, app.state.routes), backing.ledger)
     free = open_to_all(r for r in app.state.routes.values() if not r.path.startswith(HOME))
     return FrontDoor(Guard(inside, doorkeeper, limits_of(), free, HOME))
 
