@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from serving.scoring.steady import shown
+
 Fact = float | str | None
 
 TOP = 5
@@ -52,14 +54,16 @@ def reasons(
     *,
     currency: str = "USD",
     top: int = TOP,
+    former: Sequence[str] = (),
 ) -> list[Reason]:
     """The signals that moved the score most, largest first; never one that the model did not use.
 
     `parts`: signal → log-odds. `facts`: feature → the account's value. `peers`: feature → median.
+    `former`: what was shown at the former nightly score, which gives way only when it is beaten by
+    a margin (`serving.scoring.steady`).
     """
     used = {signal: part for signal, part in parts.items() if part != 0}
     total = sum(abs(part) for part in used.values())
-    largest = sorted(used, key=lambda signal: (-abs(used[signal]), signal))[:top]
     return [
         Reason(
             signal=signal,
@@ -70,7 +74,7 @@ def reasons(
             share=abs(used[signal]) / total,
             kind=wordings[signal].kind,
         )
-        for signal in largest
+        for signal in [name[1:] for name in shown(used, former)[:top]]
     ]
 
 
