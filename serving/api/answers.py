@@ -9,6 +9,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.api.problems import ProblemError
+
 JSON = "application/json"
 
 
@@ -33,6 +35,12 @@ def answered(request: Request, body: Mapping[str, Any], status: int = 200) -> Re
     """A JSON answer that names its request, with the headers that all of ours have."""
     named = {"request_id": request_id(request), **body}
     return Response(encoded(named), status, headers=headers_of(request), media_type=JSON)
+
+
+def refused(request: Request, problem: ProblemError) -> Response:
+    """The answer that tells a problem; the log gets its kind."""
+    request.state.problem = problem.kind
+    return problem.response(request_id(request))
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:

@@ -1,8 +1,8 @@
 """The straight way: a request for a fixed address goes to its endpoint without the framework.
 
 Middleware, the search for a route and the resolving of dependencies take as long as the score. What
-they would do is done here: the scope that the route declares is asked for, and what the endpoint
-raises is answered as everywhere, by the guard. All that is not plain goes on to the framework.
+they would do is done here: the scope that the route declares is asked for, and a problem that the
+endpoint raises is answered. All that is not plain goes on to the framework.
 """
 
 import inspect
@@ -13,7 +13,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 
 from serving.api.access import check_scope, scope_of
+from serving.api.answers import refused
 from serving.api.exchange import Scope, Send
+from serving.api.problems import ProblemError
 from serving.api.reading import Receive
 
 
@@ -37,8 +39,11 @@ class Straight:
         route, opening = found
         scope["route"], scope["app"] = route, self.app
         request = Request(scope, receive, send)
-        check_scope(request, opening)
-        answer = await route.endpoint(request)
+        try:
+            check_scope(request, opening)
+            answer = await route.endpoint(request)
+        except ProblemError as problem:
+            answer = refused(request, problem)
         await answer(scope, receive, send)
 
 
