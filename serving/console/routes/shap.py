@@ -13,7 +13,7 @@ from serving.console.front import HOME
 from serving.console.pages import Page, page
 from serving.console.views.account import Step
 from serving.console.views.desk import Desks
-from serving.console.views.shap import shap, swarm
+from serving.console.views.shap import Swarms, shap
 from serving.console.views.shell import shell
 
 FIRST = 30
@@ -22,11 +22,11 @@ FIRST = 30
 
 def routes(backing: Backing, desks: Desks) -> APIRouter:
     """`/console/shap/MODEL`, and `/console/shap/MODEL/ACCOUNT`."""
-    router = APIRouter(route_class=Page, include_in_schema=False)
+    router, swarms = APIRouter(route_class=Page, include_in_schema=False), Swarms()
 
     @router.get(f"{HOME}/shap/{{model}}", dependencies=signed_in())
     async def queue(request: Request, model: str) -> Response:
-        return await asyncio.to_thread(_swarm, request, backing, desks, model)
+        return await asyncio.to_thread(_swarm, request, backing, desks, swarms, model)
 
     @router.get(f"{HOME}/shap/{{model}}/{{account_id:path}}", dependencies=signed_in())
     async def account(request: Request, model: str, account_id: str) -> Response:
@@ -35,9 +35,11 @@ def routes(backing: Backing, desks: Desks) -> APIRouter:
     return router
 
 
-def _swarm(request: Request, backing: Backing, desks: Desks, model: str) -> Response:
+def _swarm(
+    request: Request, backing: Backing, desks: Desks, swarms: Swarms, model: str
+) -> Response:
     desk = desks.of(backing.state())
-    found = swarm(desk, model)
+    found = swarms.of(desk, model)
     around = shell(desk.state, backing.workspace, session_of(request), found.words.key)
     return page(
         request, "shap_queue.html", shell=around, swarm=found, lane=beeswarm.lane,

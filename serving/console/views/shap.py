@@ -113,6 +113,22 @@ def _number(value: float, unit: str) -> Shown:
     return Shown("missing") if np.isnan(value) else Shown(number(value, unit), exact(value))
 
 
+class Swarms:
+    """The swarms of the newest desk, each made once."""
+
+    def __init__(self) -> None:
+        self.made: tuple[Desk, dict[str, Swarm]] | None = None
+
+    def of(self, desk: Desk, model: str) -> Swarm:
+        """The swarm of a queue."""
+        if self.made is None or self.made[0] is not desk:
+            self.made = (desk, {})
+        swarms = self.made[1]
+        if model not in swarms:
+            swarms[model] = swarm(desk, model)
+        return swarms[model]
+
+
 def swarm(desk: Desk, model: str) -> Swarm:
     """The queue's strongest signals, each a lane of points: one account's contribution each."""
     scorer = _scorer(desk, model)
