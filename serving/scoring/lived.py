@@ -123,7 +123,7 @@ def _changes(workspace: Workspace, settings: Settings, day: date) -> Rows:
 
 def _people(workspace: Workspace, day: date) -> Rows:
     """Each account's people, the busiest first, those who left last."""
-    found = members(workspace, day).reset_index()
+    found = members(workspace, day)
     for name in ("joined", "left", "last"):
         found[name] = [None if np.isnan(n) else _date(n) for n in found[name].astype(float)]
     found["role"] = found["role"].where(found["role"].notna(), None)
