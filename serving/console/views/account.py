@@ -13,6 +13,7 @@ from serving.console.views.confidence import confidence, likeness
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
 from serving.console.views.journey import since, state_name
+from serving.console.views.nextstep import with_plays
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.alike import alike
 from serving.scoring.eligibility import POPULATIONS
@@ -171,7 +172,7 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=tuple(p for p in told if p.kind == "act")[:REASONS],
+        act=with_plays(snapshot, model.name, [p for p in told if p.kind == "act"][:REASONS], 2),
         context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
