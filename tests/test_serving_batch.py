@@ -193,9 +193,9 @@ def test_a_day_that_nobody_looks_at_is_scored_without_the_past(tmp_path: Path) -
     snapshot = load_snapshot(score(place, found.settings, as_of=week, shown=False))
     assert (snapshot.table.as_of, snapshot.lives) == ("2026-06-24", None)
     assert {p.since for p in snapshot.profiles} == {None}
-    populations = {c.population for c, p in zip(snapshot.table.contexts, snapshot.profiles, strict=True)
-                   if p.state in ("customer", "active", "renewed")}  # fmt: skip
-    assert populations == {"customer"}
+    pairs = zip(snapshot.table.contexts, snapshot.profiles, strict=True)
+    paying = {c.population for c, p in pairs if p.state in ("customer", "active", "renewed")}
+    assert paying == {"customer"}
 
 
 def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
