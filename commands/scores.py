@@ -42,7 +42,8 @@ def scored_before(workspace: Workspace, settings: Settings, weeks: int) -> None:
     with screen.step(f"Scoring the {weeks} weeks before") as progress:
         today = scoring_day(workspace)
         for week in range(weeks, 0, -1):
-            run(workspace, settings, as_of=today - timedelta(weeks=week), progress=progress)
+            before = today - timedelta(weeks=week)
+            run(workspace, settings, as_of=before, shown=False, progress=progress)
 
 
 @verb

@@ -343,12 +343,13 @@ class Grades(Section):
 
 
 class Settings(Section):
-    """All of `goldpan.toml`."""
+    """All of `goldpan.toml`; `words`: an event → what people call it, as a plural."""
 
     company: Company
     sources: tuple[Source, ...]
     calendar: Calendar = Calendar()
     events: Events = Events()
+    words: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = {}
     people: People = People()
     milestones: tuple[Milestone, ...] = ()
     journeys: tuple[Journey, ...] = ()

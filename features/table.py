@@ -69,7 +69,9 @@ def refresh(
         good = stored[stored["as_of_day"] < _first_new_day(held, stamp, made_of)]
         kept = points.merge(good[POINT], on=POINT)
         missing = _without(points, kept)
-        stale = {*missing["month"], *_without(stored, kept)["month"]} & {*points["month"]}
+        months = set(points["month"].unique())
+        gone = _without(stored, kept)["month"].unique()
+        stale = {*missing["month"].unique(), *gone} & months
         features = catalogue(settings).features
         writer = _Writer(workspace, table_schema(features), sorted(stale))
         try:
@@ -79,10 +81,9 @@ def refresh(
                     workspace, settings, missing[POINT], features, progress=progress
                 ):
                     writer.add(rows)
-            untouched = {*points["month"]} - stale
-            months = {m: held.months[m] for m in sorted(untouched)} | writer.close()
+            now = {m: held.months[m] for m in sorted(months - stale)} | writer.close()
             places = {name: lake.places(workspace, files) for name, files in made_of.items()}
-            publish_json(_path(workspace), asdict(Manifest(stamp, places, months)))
+            publish_json(_path(workspace), asdict(Manifest(stamp, places, now)))
         finally:  # of a build that failed nothing is left
             _forget_others(workspace, read_manifest(workspace).months)
     return Refreshed(len(kept), len(missing))
@@ -167,7 +168,8 @@ class _Writer:
         self.folder, self.schema = workspace.features, schema
         self.names = {month: f"{month}-{uuid.uuid4().hex[:12]}.parquet" for month in months}
         self.sinks = {
-            month: lake.PartWriter(self.folder / name, schema) for month, name in self.names.items()
+            month: lake.PartWriter(self.folder / name, schema, compression="lz4")
+            for month, name in self.names.items()
         }
 
     def copy(self, held: Manifest, kept: pd.DataFrame) -> None:

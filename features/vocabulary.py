@@ -44,6 +44,8 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
     for key, listed in settings.events:
         for name in listed:
             yield name, f"events.{key}"
+    for name in settings.words:
+        yield name, "words"
     for milestone in settings.milestones:
         yield milestone.event, f"milestone {milestone.name}"
     for limit in settings.plans.limits:

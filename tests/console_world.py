@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from serving.ledger import users
 from serving.ledger.database import opened
 from serving.models.integrity import MANIFEST, digest
 from serving.scoring.accounts import current_snapshot
+from serving.scoring.lives import LIVES, SHARED
 from tests.hostile import TEXTS
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of people in a test's own ledger
@@ -85,9 +87,31 @@ def _spoil_snapshot(folder: Path) -> None:
     for place, facts in enumerate(signals.values()):
         facts["label"] += f" {TEXTS[place % len(TEXTS)]}"
     publish_json(folder / "signals.json", signals)
+    _spoil_lives(folder)
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["sha256"] = {n: digest((folder / n).read_bytes()) for n in manifest["sha256"]}
     publish_json(folder / MANIFEST, manifest)
+
+
+def _spoil_lives(folder: Path) -> None:
+    """States, milestones, kinds of change, people's ids and roles."""
+    texts = itertools.cycle(TEXTS)
+    shared = json.loads((folder / SHARED).read_text())
+    named = dict(zip(shared["milestones"], TEXTS, strict=False))
+    shared["milestones"] = list(named.values())
+    shared["journeys"] = {TEXTS[9]: [named[step] for step in shared["journeys"]["onboarding"]]}
+    publish_json(folder / SHARED, shared)
+    lives = pq.read_table(folder / LIVES)
+    rows = lives.to_pylist()
+    for row in rows:
+        for step in row["milestones"]:
+            step["milestone"] = named[step["milestone"]]
+        for part, names in {"states": ("state",), "changes": ("kind",),
+                            "people": ("user_id", "role")}.items():  # fmt: skip
+            for thing in row[part]:
+                thing |= {name: next(texts) for name in names}
+    table = pa.Table.from_pylist(rows, lives.schema)
+    pq.write_table(table, folder / LIVES, row_group_size=64, write_page_checksum=True)
 
 
 def _rewrite(path: Path, columns: dict[str, int]) -> None:

@@ -1,6 +1,6 @@
 """Ways in which the kernel can be wrong: the twins of those mutants that only SQL can have.
 
-The rollups, the facts and whose an event is are one code for both engines: their mutants, in
+The facts and whose an event is are one code for both engines: their mutants, in
 `tests/mutants.py`, are seen through the kernel as they are.
 """
 
@@ -15,7 +15,10 @@ from numba.core.dispatcher import Dispatcher
 from features import kernel
 from tests.mutants import MUTANTS, Mutant, mutant
 
-ONLY_SQL = ("compute.windows", "compute.leaves", "compute.days", "compute.sql", "compute.peers")
+ONLY_SQL = (
+    "compute.windows", "compute.leaves", "compute.days", "compute.sql", "compute.peers",
+    "rollups.daily", "zones",
+)  # fmt: skip
 """What the kernel does not run: a mistake there cannot be one of its own."""
 SHARED = tuple(m for m in MUTANTS if not m.function.startswith(ONLY_SQL))
 
@@ -57,6 +60,45 @@ OWN = (
     kernel_mutant("windows over users are one day too long", "keys:_hold",
                   "segment_of[latest - day]", "segment_of[max(latest - day - 1, 0)]",
                   "active_users_28d"),
+    # What a day's sums are, and who sees them from when on.
+    kernel_mutant("an event at midnight counts for the day that ends", "events:known_events",
+                  "time // DAY_US", "(time - 1) // DAY_US", "logins_28d"),
+    kernel_mutant("a day sees its own events: milestones of the future", "events:known_events",
+                  "np.maximum(day + 1,", "np.maximum(day,", "milestones_reached"),
+    kernel_mutant("events known later are seen at once", "events:known_events",
+                  'np.maximum(day + 1, morning(whole(rows["known_us"])))', "day + 1",
+                  "logins_28d"),
+    kernel_mutant("what is learnt in the instant of a midnight is not seen at it",
+                  "events:known_events",
+                  'morning(whole(rows["known_us"]))', 'morning(whole(rows["known_us"]) + 1)',
+                  "core_use_cases_28d"),
+    kernel_mutant("what turned out to be another account's is kept", "rolled:_changed",
+                  "events.until < LAST", "events.until < 0", "core_use_cases_28d"),
+    kernel_mutant("a day late in one session changes only itself", "sessions:_late",
+                  "days.late | (_follows(days) & np.append(False, days.late[:-1]))", "days.late",
+                  "sessions_90d", "minutes_90d"),
+    kernel_mutant("look-ahead sessions: booked on the earlier event's day", "sessions:_on_time",
+                  "~changes(uses.pair) & (gap <= GAP_US)",
+                  "np.append((~changes(uses.pair) & (gap <= GAP_US))[1:], False)", "sessions_7d"),
+    kernel_mutant("a pause of just 30 minutes ends a session", "sessions:_on_time",
+                  "gap <= GAP_US", "gap < GAP_US", "sessions_90d"),
+    kernel_mutant("the minutes of a pause of just 30 minutes are lost", "sessions:_on_time",
+                  "np.where(goes_on, gap, 0)", "np.where(goes_on & (gap < GAP_US), gap, 0)",
+                  "minutes_90d"),
+    kernel_mutant("the same in a session that comes late", "sessions:_state",
+                  "uses.time[i] - uses.time[last] <= GAP_US",
+                  "uses.time[i] - uses.time[last] < GAP_US", "sessions_90d"),
+    kernel_mutant("of a late day only what came first is seen", "sessions:_mornings",
+                  "if uses.visible[i] > first:", "if False:", "sessions_90d"),
+    kernel_mutant("a user who is there again is counted twice", "rolled:_first_shown",
+                  "(so_far - use[\"events\"] > 0)", "0.0", "active_days_28d"),
+    kernel_mutant("the weekend is that of UTC", "events:working_week",
+                  "time + _offsets(time, settings.calendar.zone, span)", "time",
+                  "weekend_share_28d", "office_hours_share_28d"),
+    kernel_mutant("clocks are never changed", "events:_offsets",
+                  'np.searchsorted(np.array(until[:-1], dtype=np.int64), time, side="right")',
+                  "np.zeros(len(time), dtype=np.int64)", "weekend_share_28d",
+                  "office_hours_share_28d"),
     # Windows.
     kernel_mutant("windows are one day too long", "leaves:_spans",
                   "w.back + w.days - nearest", "w.back + w.days + 1 - nearest", "logins_28d"),
@@ -71,7 +113,7 @@ OWN = (
                   "x[i] > most", "x[i] >= most and x[i] > 0", "champion_actions_28d",
                   "champion_days_quiet"),
     kernel_mutant("users are in no order of their names", "rows:ranks",
-                  "ranked[place] = ", "ranked[place[::-1]] = ", "champion_actions_28d",
+                  "coded(texts)[0]", "-coded(texts)[0]", "champion_actions_28d",
                   "champion_days_quiet"),
     kernel_mutant("a limit that is just reached is not", "windows:_reached",
                   "age + days) >= threshold", "age + days) > threshold",

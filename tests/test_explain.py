@@ -1,6 +1,7 @@
 """Contributions become reasons that a person understands, each with the account's own fact."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,10 @@ PRICE = Wording("p", "Price", "now", "before", "a month", "money", "context")
 AGE = Wording("a", "Time since sign-up", "now", None, "since sign-up", "days", "context")
 RENEWAL = Wording("r", "Renewal date", "now", None, "to the renewal", "days", "context")
 INDUSTRY = Wording("i", "Industry", "now", None, "is the industry", "category", "fixed")
+TREND = Wording("t", "Trend of actions", "now", None, "a week", "trend", "act")
+GAP = Wording("g", "Actions compared with similar accounts", "now", "before", "in 28 days", "gap",
+              "act")  # fmt: skip
+SEEN = Wording("c", "Champion last seen", "now", "before", "ago", "days", "act")
 SHARES = Wording("e", "Shares", "now", "before", "times 'shares' in 28 days", "count", "act")
 
 
@@ -35,6 +40,15 @@ SHARES = Wording("e", "Shares", "now", "before", "times 'shares' in 28 days", "c
         (RENEWAL, 23.0, None, None, "Renewal date: 23 days to the renewal"),
         (INDUSTRY, "retail", None, None, "Industry: retail"),
         (INDUSTRY, None, None, None, "Industry: not known"),
+        (replace(MINUTES, phrase="in 28 days"), 90.0, 1240.0, 600.0,
+         "Time in use fell from 20.7 to 1.5 hours in 28 days; peers 10"),
+        (TREND, -0.034, None, 0.01, "Trend of actions: down 3.4 % a week; peers up 1 %"),
+        (TREND, 0.0, None, None, "Trend of actions: flat"),
+        (GAP, 12.0, -3.0, -30.0, "Actions compared with similar accounts: 12 fewer in 28 days, "
+                                 "3 more before; peers 30 more"),
+        (SEEN, 9.0, 2.0, 1.0, "Champion last seen: 9 days ago, 2 before; peers 1"),
+        (SEEN, 0.0, None, 1.0, "Champion last seen: today; peers 1"),
+        (SEEN, 1.0, 1.0, None, "Champion last seen: 1 day ago, as before"),
         (SHARES, 2.0, 5.0, 1.0, "Shares fell from 5 to 2 times in 28 days; peers 1"),
     ],
 )  # fmt: skip

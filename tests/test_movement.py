@@ -136,6 +136,26 @@ def test_a_row_goes_through_another_versions_contract_by_names_and_words() -> No
     assert lacking == ["odd", "new"]
 
 
+def test_of_a_signal_whose_main_fact_stayed_the_measure_that_changed_is_told() -> None:
+    """A price that stayed is no news; what each active user pays of it may be."""
+    wording = Wording("price", "Price", "mrr_now", None, "a month", "money", "context")
+    names = {"mrr_now": "monthly recurring revenue", "per_user": "monthly revenue per active user"}
+    specs = tuple(FeatureSpec(name, "price", "money", "context", None) for name in names)
+    columns = tuple(json.loads(contract(replace(model(), features=specs, signals=("price",)))))
+    day = replace(kept(model(), rows()[0], 1), features=columns, log_odds=0.0)
+
+    def told(now: float, part: float) -> str:
+        one = replace(day, inputs=np.array([625, 62.5], np.float32), parts=np.array([0.0, 0.0]))
+        other = replace(day, inputs=np.array([625, now], np.float32), parts=np.array([part, 0.0]))
+        [found] = moved(one, other, {"price": wording}, "USD", None, names).parts
+        return found.text
+
+    assert told(125.0, 0.2) == ("Price stayed at 625 USD a month; monthly revenue per active user "
+                                "rose from 62.5 to 125")  # fmt: skip
+    assert told(62.5, 0.2) == ("Price stayed at 625 USD a month, but counts differently beside "
+                               "what changed")  # fmt: skip
+
+
 def said(signal: str, unit: str, kind: str, before: Any, now: Any) -> tuple[str, str]:
     """The sentence and the cause of one signal, between two values of one feature."""
     words = ("team", "business") if unit == "category" else None
@@ -165,8 +185,7 @@ def said(signal: str, unit: str, kind: str, before: Any, now: Any) -> tuple[str,
          "circumstances"),
         ("category", "context", 0.0, 1.0, "Logins changed from team to business",
          "circumstances"),
-        ("count", "fixed", 1.0, 1.01, "Logins stayed at 1 in 28 days, with other measures of it",
-         "circumstances"),
+        ("count", "fixed", 1.0, 1.01, "Logins hardly changed: 1 in 28 days", "circumstances"),
     ],
 )  # fmt: skip
 def test_each_part_says_its_fact_and_its_cause(

@@ -10,12 +10,18 @@ from asked import state_of
 from test_serving_world import ROOT, served
 
 from features.catalog import catalogue
+from features.event_words import event_words
 from features.read_settings import load_settings
 from serving.scoring.explain import Fact, Wording, sentence
 from tests.console_asked import Browser, InProcess
 
 SETTINGS = (ROOT / "goldpan.toml", *sorted((ROOT / "examples").glob("*.toml")))
 NAME = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
+ODD = re.compile(
+    r"\b([Aa]pi|[Cc]sv|[Ss]so|[Pp]df|[Uu]rl|[Nn]ps|[Cc]sat)\b|\bwho\b|: -|from -|to -"
+    r"|[A-Za-z]*[^s ] (called|run|added|created|viewed) (rose|fell|stayed)"
+)
+"""A small acronym, a clause that hangs in the air, a minus, an event as if it happened once."""
 KNOWN = {wording.name for wording in fields(Wording)}
 
 
@@ -26,6 +32,11 @@ def wordings() -> list[tuple[str, Wording]]:
         for path in SETTINGS
         for signal in catalogue(load_settings(path)).signals.values()
     ]
+
+
+def below(wording: Wording) -> float:
+    """A number below zero for the signals that may have one."""
+    return -0.25 if wording.unit in ("trend", "gap") else 0.5
 
 
 def told(wording: Wording, now: Fact, before: Fact, peers: float | None) -> str:
@@ -42,13 +53,15 @@ def test_every_signal_has_words_for_rising_falling_high_and_low(
     cases = {
         "rose": told(wording, 7.0, 3.0, 5.0), "fell": told(wording, 2.0, 6.0, 5.0),
         "stayed": told(wording, 4.0, 4.0, 4.0), "high": told(wording, 9.0, None, 1.0),
-        "low": told(wording, 0.0, None, 8.0), "missing": told(wording, float("nan"), None, 3.0),
+        "low": told(wording, 0.0, None, 8.0), "below": told(wording, below(wording), None, 1.0),
+        "missing": told(wording, float("nan"), None, 3.0),
     }  # fmt: skip
     for text in cases.values():
         assert text.startswith(wording.label[:1].upper()), text
         assert not NAME.search(text), text
         assert not re.search(r"\b(\w+) \1\b|  |: *;|nan|None", text), text
         assert len(text) <= 110, text
+        assert not ODD.search(text), text
     if wording.unit == "category":
         assert told(wording, "team", None, None) == f"{wording.label}: team"
         return
@@ -59,6 +72,20 @@ def test_every_signal_has_words_for_rising_falling_high_and_low(
         assert " rose from " in cases["rose"]
         assert " fell from " in cases["fell"]
         assert " stayed at " in cases["stayed"]
+
+
+def test_events_of_a_product_are_told_as_a_person_would_say_them() -> None:
+    """Plurals of what was done, acronyms in capitals; the settings' own words win."""
+    settings = load_settings(ROOT / "goldpan.toml")
+    labels = {name: signal.label for name, signal in catalogue(settings).signals.items()}
+    assert labels["event_api_called"] == "API calls"
+    assert labels["event_report_created"] == "Reports created"
+    assert labels["event_dashboard_viewed"] == "Dashboard views"
+    assert labels["event_search_used"] == "Searches"  # by [words] of the settings
+    names = {"sso_login": "SSO logins", "exportPDF": "PDFs exported", "reply": "replies",
+             "Added to Cart": "uses of added to cart", "$pageview": "pageviews",
+             "Company Created": "companies created", "feature_7": "uses of feature 7"}  # fmt: skip
+    assert {name: event_words(name, {}) for name in names} == names
 
 
 @pytest.fixture(scope="module")

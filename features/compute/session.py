@@ -13,7 +13,8 @@ from features.events import CONTRACT
 from features.facts.account import Records, facts, populations
 from features.identity import resolve
 from features.points import POINT
-from features.rollups.weeks import KEYS, Manifest
+from features.rollups.maker import KEYS
+from features.rollups.weeks import Manifest
 from features.settings import Settings
 from features.workspace import Workspace
 

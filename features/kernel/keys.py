@@ -56,13 +56,16 @@ def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Flo
 
 
 @compiled
-def _counting(members: Floats, group: int, keys: Ints) -> Floats:
-    """1 for each of an account's keys that a leaf is about, 0 for the others."""
-    mine = np.ones(len(keys))
-    if members.shape[1]:
-        for i in range(len(keys)):
-            mine[i] = members[group, keys[i]]
-    return mine
+def _counting(members: Floats, group: int, keys: Ints) -> Ints:
+    """Which of an account's keys a leaf is about."""
+    if not members.shape[1]:
+        return np.arange(len(keys))
+    found, many = np.empty(len(keys), dtype=np.int64), 0
+    for i in range(len(keys)):
+        if members[group, keys[i]] > 0:
+            found[many] = i
+            many += 1
+    return found[:many]
 
 
 @compiled
@@ -105,7 +108,7 @@ def _hold(
 
 @compiled
 def _leaf(
-    what: int, x: Floats, y: Floats, mine: Floats, least: float, seen: Ints, as_of: int
+    what: int, x: Floats, y: Floats, mine: Ints, least: float, seen: Ints, as_of: int
 ) -> float:
     """One number over the keys that count; NaN where nothing was seen and 0 would say else."""
     if what == COUNT:
@@ -125,38 +128,38 @@ def _leaf(
 
 
 @compiled
-def _sum(x: Floats, mine: Floats) -> float:
+def _sum(x: Floats, mine: Ints) -> float:
     total = 0.0
-    for i in range(len(x)):
-        if mine[i] > 0 and x[i] > 0:
+    for i in mine:
+        if x[i] > 0:
             total += x[i]
     return total
 
 
 @compiled
-def _distinct(x: Floats, mine: Floats, least: float) -> float:
+def _distinct(x: Floats, mine: Ints, least: float) -> float:
     total = 0.0
-    for i in range(len(x)):
-        total += mine[i] > 0 and x[i] > 0 and x[i] >= least
+    for i in mine:
+        total += x[i] > 0 and x[i] >= least
     return total
 
 
 @compiled
-def _only_in(x: Floats, y: Floats, mine: Floats) -> float:
+def _only_in(x: Floats, y: Floats, mine: Ints) -> float:
     total = 0.0
-    for i in range(len(x)):
-        total += mine[i] > 0 and x[i] > 0 and y[i] <= 0
+    for i in mine:
+        total += x[i] > 0 and y[i] <= 0
     return total
 
 
 @compiled
-def _spread(what: int, x: Floats, mine: Floats) -> float:
+def _spread(what: int, x: Floats, mine: Ints) -> float:
     """The share of the busiest key; or the entropy, ln S - (sum of x ln x) / S."""
     total, most, weighed = _sum(x, mine), 0.0, 0.0
     if total <= 0:
         return 0.0 if what == ENTROPY else np.nan
-    for i in range(len(x)):
-        if mine[i] > 0 and x[i] > 0:
+    for i in mine:
+        if x[i] > 0:
             most = max(most, x[i])
             weighed += x[i] * np.log(x[i]) if what == ENTROPY else 0.0
     if what == TOP_SHARE:
@@ -165,10 +168,10 @@ def _spread(what: int, x: Floats, mine: Floats) -> float:
 
 
 @compiled
-def _busiest(x: Floats, mine: Floats) -> int:
+def _busiest(x: Floats, mine: Ints) -> int:
     """The first of the keys that occur most; -1 where none does."""
     busiest, most = -1, 0.0
-    for i in range(len(x)):
-        if mine[i] > 0 and x[i] > most:
+    for i in mine:
+        if x[i] > most:
             busiest, most = i, x[i]
     return busiest

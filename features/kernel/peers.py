@@ -48,7 +48,9 @@ def _peers(groups: Mapping[str, Ints], among: tuple[str, ...]) -> Ints:
 
 def _standing(peers: Ints, numbers: Floats) -> tuple[Floats, Floats]:
     """Rank and median of each point among its peers."""
-    order = np.lexsort((numbers, peers))
+    order = np.argsort(numbers)
+    small = peers.astype(np.uint16) if peers.max() < 2**16 else peers  # which are sorted by digits
+    order = order[np.argsort(small[order], kind="stable")]
     group, value = peers[order], numbers[order]
     begins = np.searchsorted(group, np.arange(group[-1] + 1))
     every = np.diff(np.append(begins, len(group)))[group]

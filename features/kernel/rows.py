@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from features.kernel import order
+
+Ints = order.Ints
+Floats = order.Floats
 
 
 class Points(NamedTuple):
@@ -60,14 +61,14 @@ def rollup(table: pa.Table, names: Sequence[str], lowest: int, accounts: int) ->
     `accounts`: the first account's number and how many there are.
     """
     given = [_whole(table, c) for c in ("account_id", "key", "day", "visible_from")]
-    order = _order(given)
-    account, key, day, visible = (part[order] for part in given)
-    begins = np.flatnonzero(_changes(account) | _changes(key))
-    values = np.empty((len(order), len(names)))
+    placed = order.order_by(given)
+    account, key, day, visible = (part[placed] for part in given)
+    begins = np.flatnonzero(order.changes(account) | order.changes(key))
+    values = np.empty((len(placed), len(names)))
     for i, name in enumerate(names):
-        values[:, i] = table[name].to_numpy()[order]
+        values[:, i] = table[name].to_numpy()[placed]
     first = _first(account[begins], lowest, accounts)
-    row = np.append(begins, len(order)).astype(np.int64)
+    row = np.append(begins, len(placed)).astype(np.int64)
     return Rollup(Rows(first, key[begins], row, day, visible, values), tuple(names))
 
 
@@ -85,27 +86,22 @@ def ranks(texts: pa.ChunkedArray) -> pa.Array:
     >>> ranks(pa.chunked_array([["b", "a", "b"]])).to_pylist()
     [1, 0, 1]
     """
-    coded = texts.combine_chunks().dictionary_encode()
-    place = pc.sort_indices(coded.dictionary).to_numpy()
+    return pa.array(coded(texts)[0])
+
+
+def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """For each value its place among the different ones, and these in their order.
+
+    >>> places, different = coded(pa.chunked_array([["b", "a", "b"]]))
+    >>> places.tolist(), different.to_pylist()
+    ([1, 0, 1], ['a', 'b'])
+    """
+    found = values.dictionary_encode().unify_dictionaries().combine_chunks()
+    whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    place = pc.sort_indices(whole.dictionary).to_numpy()
     ranked = np.empty(len(place), dtype=np.int64)
     ranked[place] = np.arange(len(place))
-    return pa.array(ranked).take(coded.indices)
-
-
-def _order(parts: Sequence[Ints]) -> Ints:
-    """The order of rows by all parts, from one number each where they fit into one."""
-    packed, bits = np.zeros(len(parts[0]), dtype=np.int64), 0
-    for part in parts:
-        low = int(part.min()) if len(part) else 0
-        width = int(part.max() - low).bit_length() if len(part) else 0
-        packed, bits = (packed << width) | (part - low), bits + width
-    order = np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(tuple(parts)[::-1])
-    return np.asarray(order, dtype=np.int64)
-
-
-def _changes(values: Ints) -> NDArray[np.bool_]:
-    """Where a value differs from the one before; the first does."""
-    return np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]])
+    return ranked[whole.indices.to_numpy()], whole.dictionary.take(pa.array(place))
 
 
 def _first(numbers: Ints, lowest: int, count: int) -> Ints:

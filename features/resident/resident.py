@@ -37,6 +37,7 @@ class Resident:
         self.state: State | None = None
         self._engine: Engine | None = None
         self._tables = ""
+        self._made_of = ""
         self._living: tuple[str, int, frozenset[str]] = ("", 0, frozenset())
 
     def forget_peers(self) -> None:
@@ -50,6 +51,7 @@ class Resident:
         unless `forget_peers` was called.
         """
         with alone(self.workspace, "build", brief=True):
+            states = self._states()
             engine, number = self._ready(), day_number(day)
             made = ensure_rollups(engine, self.workspace, self.settings)
             engine.forget(lasting=True)
@@ -62,7 +64,23 @@ class Resident:
                 )
             elif mine:
                 state.fold(made, mine)
+            self._made_of = states
         return state.rows(mine) if mine else self.schema.empty_table()
+
+    def holds(self, day: date) -> bool:
+        """Whether what is held is of that day and of all that the lake has."""
+        mine = self.state is not None and self.state.day == day_number(day)
+        return mine and self._made_of == self._states()
+
+    def held(self, accounts: Collection[str]) -> pa.Table:
+        """The rows of the accounts that are known on the day that is held, from memory alone."""
+        if self.state is None:
+            return self.schema.empty_table()
+        mine = sorted(set(accounts) & self._known_on(self.state.day))
+        return self.state.rows(mine) if mine else self.schema.empty_table()
+
+    def _states(self) -> str:
+        return repr([lake.table_state(self.workspace, name) for name in CONTRACT])
 
     def _known_on(self, day: int) -> frozenset[str]:
         """The accounts that are known on a day."""

@@ -6,34 +6,26 @@ that cross midnight.
 """
 
 import json
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
 
 from features import lake
 from features.engines.engine import Engine
 from features.errors import NotReadyError
-from features.identity import resolve
 from features.instants import DAY_US
 from features.progress import Progress, silent
 from features.rollups import daily
+from features.rollups.maker import KEYS, Maker
 from features.settings import Settings
-from features.workspace import Workspace, publish_json, sync
+from features.workspace import Workspace, publish_json
 
 WEEK_US = 7 * DAY_US
 BLOCK_EVENTS = 2_000_000
 """Weeks are rolled up together up to so many events: it bounds the memory."""
-KEYS = {
-    "account_day": ["account_id"],
-    "account_event_day": ["account_id", "event"],
-    "user_day": ["account_id", "user_id"],
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,7 @@ def ensure_rollups(
         return held
     names: dict[str, str] = {}
     done, total = 0, sum(counts[week] for week in stale)
-    maker = _Maker(engine, workspace, settings)
+    maker = _maker_of(settings)(engine, workspace, settings)
     for block in _blocks(sorted(stale), counts):
         progress(done, total, "rolling up events")
         mine = [file for file in files["events"] if _holds(by_file[file], block)]
@@ -198,60 +190,15 @@ def _blocks(weeks: Sequence[int], counts: dict[int, int]) -> Iterator[list[int]]
         yield block
 
 
-class _Maker:
-    """Makes the files of a block of weeks."""
-
-    def __init__(self, engine: Engine, workspace: Workspace, settings: Settings) -> None:
-        self.engine, self.settings, self.folder = engine, settings, workspace.rollups
-        self.who = resolve.read_links(workspace)
-        self.told = [lake.table_state(workspace, name) for name in ("users", "identities")]
-
-    def make(self, weeks: list[int], files: list[str]) -> dict[str, str]:
-        """Write the rollups of a block of weeks; week → the name of its files.
-
-        `files`: those of the events of these weeks and of the day before.
-        """
-        raw = self.engine.read_parquet(files, "events_to_roll_up")
-        complete = resolve.is_complete(raw, self.who)
-        again = f"weeks {weeks} {complete} {self.told} {daily.meaning(self.settings)}"
-        self.engine.repeat(again, lambda: self._summed(raw, weeks, complete=complete))
-        return self._write(weeks)
-
-    def _summed(self, raw: ibis.Table, weeks: list[int], *, complete: bool) -> ibis.Table:
-        """Fill the table `weekly_<name>` of each rollup."""
-        keep, first, end = self.engine.keep, weeks[0] * 7, (weeks[-1] + 1) * 7
-        mine = raw.filter((raw.event_us >= (first - 1) * DAY_US) & (raw.event_us < end * DAY_US))
-        owned = resolve.assigned(mine, self.who, complete=complete)
-        span = _moment(first - 1), _moment(end)
-        events = keep(daily.known_events(owned, self.settings, span))
-        by_event = daily.account_event_day(events.filter(events.day >= first))
-        by_user = daily.user_day(events, self.settings.events, keep)
-        tables = {
-            "account_event_day": keep(by_event),
-            "user_day": keep(by_user.filter(by_user.day >= first)),
-        }
-        by_day = daily.account_day(tables["account_event_day"], tables["user_day"], self.settings)
-        tables["account_day"] = keep(by_day)
-        for name, table in tables.items():
-            rows = daily.settled(table, KEYS[name])
-            self.engine.add(f"weekly_{name}", rows.mutate(part=rows.day // 7))
-        return events
-
-    def _write(self, weeks: list[int]) -> dict[str, str]:
-        names = {str(week): f"{week}-{uuid.uuid4().hex[:12]}" for week in weeks}
-        for name in KEYS:
-            rows = self.engine.table(f"weekly_{name}")
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-            parts = {int(w): self.folder / name / f"{made}.parquet" for w, made in names.items()}
-            self.engine.write_parts(rows, parts, ["account_id", "day"])
-            for path in parts.values():
-                sync(path)
-        self.engine.forget(lasting=True)
-        return names
-
-
-def _moment(day: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+def _maker_of(settings: Settings) -> type[Maker]:
+    """What makes the files: the kernel, or SQL on the engine; they hold the same rows."""
+    if settings.engine.name != "kernel":
+        return Maker
+    try:
+        from features.kernel.maker import KernelMaker  # numba takes half a second to load
+    except ImportError:  # `features.build.block_of` tells of it
+        return Maker
+    return KernelMaker
 
 
 def _forget_others(folder: Path, manifest: Manifest) -> None:

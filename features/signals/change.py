@@ -20,6 +20,7 @@ from features.algebra import (
     Window,
 )
 from features.declare import BEFORE, LAST, Declared, signal
+from features.event_words import capital, event_words
 from features.settings import Events, Settings
 
 WEEKS = 12
@@ -35,15 +36,16 @@ def change(settings: Settings) -> Iterator[Declared]:
     if settings.events.core_use_cases:
         measures.append(("core_use_cases", "core use cases"))
     m = signal("course", "Trend of weekly actions", "a week", now="events_slope_12w",
-               unit="share", group="change")
+               unit="trend", group="change")
     for measure, words in measures:
         weeks = tuple(Sum(measure, Window(7, back=7 * w)) for w in range(WEEKS))
         m.add(f"{measure}_slope_12w", f"weekly {words}: slope over 12 weeks, over their mean",
-              Ratio(Linear(slope_weights(WEEKS), weeks), Mean(weeks)), window=84, monotone=True)
+              Ratio(Linear(slope_weights(WEEKS), weeks), Mean(weeks)), unit="share", window=84,
+              monotone=True)
         m.add(f"{measure}_volatility_12w", f"weekly {words}: spread over 12 weeks, over their mean",
               Ratio(Spread(weeks), Mean(weeks)), unit="ratio", window=84, direction=0)
     yield m.done()
-    m = signal("season", "Use against a year ago", "of the same 28 days", now="events_year_ratio",
+    m = signal("season", "Use compared with a year ago", "of what it was", now="events_year_ratio",
                unit="share", group="change")
     for measure, words in measures:
         m.add(f"{measure}_year_ratio", f"{words}: last 28 days over the same days a year before",
@@ -67,8 +69,8 @@ def value_gap(settings: Settings) -> Iterator[Declared]:
 
     Expected is the median of the day's accounts of the same population, plan and size band.
     """
-    m = signal("value_gap", "Use short of what peers have", "in 28 days",
-               now="value_gap_events_28d", group="change", direction=-1)
+    m = signal("value_gap", "Actions compared with similar accounts", "in 28 days",
+               now="value_gap_events_28d", unit="gap", group="change", direction=-1)
     for measure, words in (("events", "actions"), ("active", "active days"),
                            *((("core_use_cases", "core use cases"),)
                              if settings.events.core_use_cases else ())):
@@ -76,7 +78,7 @@ def value_gap(settings: Settings) -> Iterator[Declared]:
         usual = PeerMedian(own, PEERS)
         gap = Linear((1.0, -1.0), (usual, own))
         m.add(f"value_gap_{measure}_28d", f"{words}: what is usual for plan and size, less own",
-              gap, window=28)
+              gap, unit="count", window=28)
         m.add(f"value_gap_{measure}_share_28d", f"{words}: that gap over what is usual",
               Ratio(gap, usual), unit="share", window=28)
     m.add("standing_among_peers", "actions: standing among accounts of plan and size, 0 to 100",
@@ -132,15 +134,15 @@ def each_event(settings: Settings) -> Iterator[Declared]:
     """One signal for each event that the settings call a feature or a core use case."""
     for event in sorted({*settings.events.features, *settings.events.core_use_cases}):
         stem = "event_" + re.sub(r"\W+", "_", event).lower()
-        words = re.sub(r"[\W_]+", " ", event).strip()
+        words = event_words(event, settings.words)
         count = EventCount(event, LAST)
-        m = signal(stem, words.capitalize(), "times in 28 days", now=f"{stem}_28d",
+        m = signal(stem, capital(words), "in 28 days", now=f"{stem}_28d",
                    before=f"{stem}_prev_28d", group="breadth", direction=0)
-        m.add(f"{stem}_28d", f"'{words}' in the last 28 days", count, window=28)
-        m.add(f"{stem}_90d", f"'{words}' in the last 90 days", EventCount(event, Window(90)),
+        m.add(f"{stem}_28d", f"{words} in the last 28 days", count, window=28)
+        m.add(f"{stem}_90d", f"{words} in the last 90 days", EventCount(event, Window(90)),
               window=90)
-        m.add(f"{stem}_prev_28d", f"'{words}' in the 28 days before the last 28",
+        m.add(f"{stem}_prev_28d", f"{words} in the 28 days before the last 28",
               EventCount(event, BEFORE), window=56)
-        m.add(f"{stem}_share_28d", f"share of '{words}' in all use, last 28 days",
+        m.add(f"{stem}_share_28d", f"share of {words} in all use, last 28 days",
               Ratio(count, Sum("events", LAST)), unit="share", window=28)
         yield m.done()

@@ -107,8 +107,8 @@ def support(settings: Settings) -> Iterator[Declared]:
         m.add("tickets_waiting", "1 when any ticket is open", AtLeast(still_open, 1.0))
         yield m.done()
     if events.tickets_answered:
-        m = signal("answers", "Hours to the first answer", "in 90 days", now="hours_to_answer_90d",
-                   unit="hours", group="support", direction=-1)
+        m = signal("answers", "Time to the first answer", "on average in 90 days",
+                   now="hours_to_answer_90d", unit="hours", group="support", direction=-1)
         m.add("hours_to_answer_90d", "mean hours to the first answer, tickets of the last 90 days",
               Ratio(Sum("answer_hours", QUARTER), Sum("tickets_answered", QUARTER)), window=90)
         m.add("hours_to_answer_28d", "mean hours to the first answer, tickets of the last 28 days",
@@ -122,7 +122,7 @@ def sentiment(settings: Settings) -> Iterator[Declared]:
                                                                    "as given")):
         if not getattr(settings.events, stem):
             continue
-        m = signal(stem, f"Mean of {label}", "in 90 days", now=f"{stem}_mean_90d", unit="score",
+        m = signal(stem, label, "on average in 90 days", now=f"{stem}_mean_90d", unit="score",
                    group="support")
         m.add(f"{stem}_mean_90d", f"mean of the {label} of the last 90 days, {scale}",
               Ratio(Sum(f"{stem}_score", QUARTER), Sum(stem, QUARTER)), window=90)

@@ -48,7 +48,7 @@ def people(settings: Settings) -> Iterator[Declared]:
     m.add("active_share_28d", "active users among those who belong to the account",
           Ratio(users, Fact("users_joined")), unit="share", window=28)
     yield m.done()
-    m = signal("turnover", "Users lost", "who were active before", now="users_lost_28d",
+    m = signal("turnover", "Users gone quiet", "in 28 days", now="users_lost_28d",
                group="people", direction=-1)
     m.add("users_lost_28d", "users active in the 56 days before the last 28, not since",
           OnlyIn("user", EARLIER, LAST), window=84)
@@ -57,7 +57,7 @@ def people(settings: Settings) -> Iterator[Declared]:
     m.add("users_lost_share_28d", "users lost of those active in the 56 days before the last 28",
           Ratio(OnlyIn("user", EARLIER, LAST), Distinct("user", EARLIER)), unit="share", window=84)
     yield m.done()
-    m = signal("team", "Users", "who belong to the account", now="users_joined",
+    m = signal("team", "Users in the account", "over 28 days", now="users_joined",
                before="users_joined_before", group="people")
     m.add("users_joined", "users who belong to the account", Fact("users_joined"))
     m.add("users_joined_before", "users who belonged to the account 28 days ago",
@@ -141,7 +141,7 @@ def _limit(limit: Limit) -> Declared:
     """One metered limit: days near it, days at it, days until it is reached."""
     name, measure = limit.name, f"limit_{limit.name}"
     words = name.replace("_", " ")
-    m = signal(f"limit_{name}", f"Days near the limit of {words}", "of 28",
+    m = signal(f"limit_{name}", f"Days near the limit of {words}", "of 28 days",
                now=f"limit_{name}_days_near_28d", unit="days", group="limits")
     for stem, said, share in (("near", "80 % of", NEAR), ("at", "", 1.0)):
         m.add(f"limit_{name}_days_{stem}_28d",

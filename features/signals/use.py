@@ -48,7 +48,7 @@ def frequency(settings: Settings) -> Iterator[Declared]:
     m.add("wau_mau_28d", "weekly over monthly active users",
           Ratio(Distinct("user", Window(7)), Distinct("user", LAST)), unit="share", window=28)
     yield m.done()
-    m = signal("rhythm", "Longest pause", "in 28 days", now="longest_gap_28d", unit="days",
+    m = signal("rhythm", "Longest pause", "of the last 28", now="longest_gap_28d", unit="days",
                group="frequency", direction=-1)
     m.add("longest_gap_28d", "the most days from one day with use to the next, last 28 days",
           LongestGap("events"), window=28)
@@ -148,7 +148,7 @@ def breadth(settings: Settings) -> Iterator[Declared]:
           OnlyIn("feature", EARLIER, LAST), window=84, direction=-1)
     yield m.done()
     if settings.events.golden:
-        m = signal("golden", "Golden features used", "times in 28 days", now="golden_28d",
+        m = signal("golden", "Uses of golden features", "in 28 days", now="golden_28d",
                    before="golden_prev_28d", group="breadth")
         m.sums("golden", "uses of golden features", "golden", (7, 28, 90))
         m.add("golden_prev_28d", "uses of golden features in the 28 days before the last 28",

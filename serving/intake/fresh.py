@@ -6,6 +6,7 @@ accounts that were touched, as of the next midnight UTC, and publishes them as t
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import lake
+from features.errors import NotReadyError
 from features.events import CONTRACT
 from features.provenance import in_words, meaning, other_parts
 from features.resident.resident import Resident
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.intake import overlay
-from serving.intake.collect import collected
+from serving.intake.collect import collected, waiting
 from serving.intake.touched import TABLES, touched, versions
 from serving.scoring.accounts import current_snapshot
 
@@ -29,12 +31,13 @@ log = logging.getLogger("goldpan.intake")
 
 @dataclass
 class Refresher:
-    """Does one round after another; to be closed."""
+    """Does one round after another; to be closed. `behind`: the last was cut short."""
 
     workspace: Workspace
     settings: Settings
     resident: Resident = field(init=False)
     known: str = ""
+    behind: bool = True
 
     def __post_init__(self) -> None:
         self.resident = Resident(self.workspace, self.settings)
@@ -50,11 +53,13 @@ class Refresher:
 
         Raises GoldpanError when another process works on the lake or the rollups.
         """
+        self.behind = True  # until the end is reached
         if self._states() != self.known:  # somebody else ingested
             self.resident.forget_peers()
         collected(self.workspace, self.settings)
         if why := why_not(self.workspace, self.settings):
             log.warning("scores are not made fresh: %s", why)
+            self.behind = False
             return 0
         now = versions(self.workspace)
         accounts = touched(self.workspace, self.settings, self._since())
@@ -66,7 +71,27 @@ class Refresher:
             stamped = rows.append_column(overlay.MADE_OF, pa.array([made_of] * rows.num_rows))
             overlay.publish(self.workspace, self._with_former(stamped))
         publish_json(_note(self.workspace), now)
+        self.behind = False
         return 0 if rows is None else rows.num_rows
+
+    def due(self) -> bool:
+        """Whether a round has anything to do: events wait, or the last round was cut short."""
+        return self.behind or waiting(self.workspace)
+
+    def rows_now(self, accounts: Collection[str]) -> pa.Table:
+        """The rows of accounts as of the next midnight, of all that was acknowledged until now.
+
+        Raises GoldpanError when they cannot be made: other settings, or others at work.
+        """
+        if self.due() or self._states() != self.known:
+            self.round()
+        if why := why_not(self.workspace, self.settings):
+            raise NotReadyError(why, do="Run `goldpan score`.")
+        day = next_midnight()
+        if not self.resident.holds(day):  # midnight has passed, or somebody else ingested just now
+            self.resident.forget_peers()
+            self.resident.rows([], day)
+        return self.resident.held(accounts)
 
     def _with_former(self, rows: pa.Table) -> pa.Table:
         """These rows and the former ones of other accounts that no snapshot has overtaken."""

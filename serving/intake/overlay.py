@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from features.errors import GoldpanError, InputError
 from features.workspace import Workspace, publish_file, publish_json
 from serving.models.integrity import digest
-from serving.scoring.accounts import Snapshot, Table, read_table
+from serving.scoring.accounts import Snapshot, Table, as_table
 from serving.scoring.accounts import encoder as encoder_for
 from serving.scoring.profiles import Profile
 from serving.scoring.scorer import Scorer
@@ -124,6 +124,22 @@ def laid_over(state: State, rows: pa.Table) -> State:
     return replace(state, snapshot=snapshot, scorers=MappingProxyType(scorers))
 
 
+def only(state: State, rows: pa.Table) -> State:
+    """A state that knows these rows and nobody else; ranks and peers go on being the night's.
+
+    Raises InputError for rows of other features than a model learnt from, or for no rows at all.
+    """
+    if state.snapshot is None:
+        return state
+    table = as_table(rows)
+    snapshot = replace(state.snapshot, table=table, profiles=())
+    scorers = {
+        name: replace(scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table))
+        for name, scorer in state.scorers.items()
+    }
+    return replace(state, snapshot=snapshot, scorers=MappingProxyType(scorers))
+
+
 def _rebound(scorer: Scorer, snapshot: Snapshot) -> Scorer:
     """The scorer over a table with fresh rows: their probabilities are new, the others stay."""
     table = snapshot.table
@@ -145,7 +161,7 @@ def _merged(base: Table, rows: pa.Table) -> Table:
     days = dict(zip(rows["account_id"].to_pylist(), rows["as_of"].to_pylist(), strict=True))
     one_day = pa.array([min(days.values())] * rows.num_rows, pa.date32())
     place = rows.schema.get_field_index("as_of")
-    fresh = _parsed(rows.set_column(place, "as_of", one_day).drop_columns([MADE_OF]))
+    fresh = as_table(rows.set_column(place, "as_of", one_day).drop_columns([MADE_OF]))
     if fresh.names != base.names or set(fresh.categories) != set(base.categories):
         raise InputError("fresh rows of other features than the snapshot's")
     words, matrix = _same_words(base, fresh)
@@ -166,12 +182,6 @@ def _merged(base: Table, rows: pa.Table) -> Table:
         base, ids=(*base.ids, *new), matrix=grown, categories=words, contexts=tuple(contexts),
         mrr=mrr, term_ends=tuple(term_ends), days=MappingProxyType({**base.days, **told}),
     )  # fmt: skip
-
-
-def _parsed(rows: pa.Table) -> Table:
-    sink = io.BytesIO()
-    pq.write_table(rows, sink)
-    return read_table(sink.getvalue())
 
 
 def _same_words(

@@ -1,7 +1,7 @@
 """The process beside the workers that makes scores fresh: `python -m serving.intake.refresher`.
 
-It ends with the process that started it. What goes wrong is logged and tried again: the events are
-safe in the journals meanwhile.
+Between rounds it answers workers that ask for rows made now. It ends with the process that started
+it. What goes wrong is logged and tried again: the events are safe in the journals meanwhile.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace
 from serving.api import logs
-from serving.intake.collect import waiting
 from serving.intake.fresh import Refresher
+from serving.intake.listening import Listening, told, why_not
 
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 1.0
@@ -30,24 +30,32 @@ log = logging.getLogger("goldpan.intake")
 def run(workspace: Workspace, settings: Settings) -> None:
     """Refresh until told to stop, or until the process that started this one is gone."""
     parent = os.getppid()
-    with alone(workspace, "intake"):
+    with alone(workspace, "intake"), Listening(workspace) as ear:
         refresher = Refresher(workspace, settings)
         try:
-            warm = False
             while os.getppid() == parent:
-                if warm and not waiting(workspace):
-                    time.sleep(POLL_SECONDS)
-                    continue
-                try:
-                    if not warm:
-                        refresher.warm_up()
-                        warm = True
-                    refresher.round()
-                except (GoldpanError, OSError) as error:
-                    log.warning("fresh scores wait: %s", error)
-                    time.sleep(AGAIN_SECONDS)
+                _turn(refresher, ear)
         finally:
             refresher.close()
+
+
+def _turn(refresher: Refresher, ear: Listening) -> None:
+    """Answer who asks, and make what came meanwhile."""
+    asked = ear.questions(POLL_SECONDS) if ear.ready else []
+    try:
+        if not ear.ready:
+            refresher.warm_up()
+            ear.ready = True
+        if asked:
+            told(asked, refresher.rows_now({a for one in asked for a in one.accounts}))
+        elif refresher.due():
+            refresher.round()
+    except (GoldpanError, OSError) as error:
+        log.warning("fresh scores wait: %s", error)
+        for one in asked:
+            one.tell(why_not(str(error)))
+        if not asked:
+            time.sleep(AGAIN_SECONDS)
 
 
 def main() -> None:

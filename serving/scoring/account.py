@@ -24,12 +24,20 @@ def described(snapshot: Snapshot, row: int) -> dict[str, Any]:
     )
     return {
         "population": context.population,
-        **known(state=profile.state),
+        **known(state=profile.state, state_since=profile.since, journey=_journey(snapshot, row)),
         "profile": who,
         "company": company,
         "cbi": index(facts, snapshot.peers.get(context.population, {})),
         "subscription": _subscription(snapshot, row, facts),
     }
+
+
+def _journey(snapshot: Snapshot, row: int) -> list[dict[str, str]] | None:
+    """The milestones that the account has reached; None where the snapshot does not tell them."""
+    if snapshot.lives is None:
+        return None
+    reached = snapshot.lives.life(row).milestones
+    return [{"milestone": r.milestone, "reached_on": r.day.isoformat()} for r in reached]
 
 
 def index(facts: Mapping[str, Fact], peers: Mapping[str, float | None]) -> dict[str, Any]:

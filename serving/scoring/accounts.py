@@ -4,7 +4,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from serving.models.integrity import parse_json, read_verified
 from serving.models.model import Model, promoted
 from serving.scoring.eligibility import Context, Rules
 from serving.scoring.explain import Fact, Wording
+from serving.scoring.lives import LIVES, SHARED, Lives, read_lives
 from serving.scoring.profiles import Profile, read_profiles
 
 CONTEXT = (
@@ -28,9 +29,12 @@ CONTEXT = (
     "is_internal", "age_days",
 )  # fmt: skip
 PROFILES = "profiles.parquet"
+SHOWN = "shown.json"
 FILES = (
     "features.parquet", "peers.json", "signals.json", "meanings.json", "company.json", PROFILES,
 )  # fmt: skip
+LATER = (LIVES, SHARED)
+"""Files that a snapshot of an earlier version lacks, and one that is not to be shown."""
 SCORE_AGAIN = "Run `goldpan score` again."
 
 
@@ -94,7 +98,10 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One verified `scores/<version>/` folder, as far as the service needs it."""
+    """One verified `scores/<version>/` folder, as far as the service needs it.
+
+    `shown`: model → account id → the reasons that were told of it that night (`scoring.steady`).
+    """
 
     version: str
     table: Table
@@ -104,6 +111,8 @@ class Snapshot:
     rules: Rules
     profiles: tuple[Profile, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
+    lives: Lives | None = None
+    shown: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 def current_snapshot(workspace: Workspace) -> Path:
@@ -131,7 +140,10 @@ def an_account(workspace: Workspace) -> str:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
-    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN)
+    contents, manifest = read_verified(folder, FILES, do=SCORE_AGAIN)
+    more = [name for name in (*LATER, SHOWN) if name in manifest["sha256"]]
+    contents |= read_verified(folder, more, do=SCORE_AGAIN)[0]
+    shown = parse_json(contents[SHOWN], folder / SHOWN) if SHOWN in contents else {}
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")
     signals = parse_json(contents["signals.json"], folder / "signals.json")
@@ -140,16 +152,30 @@ def load_snapshot(folder: Path) -> Snapshot:
         rules = Rules(company["top_plan"], company["min_age_days"])
         table = read_table(contents["features.parquet"])
         profiles = read_profiles(contents[PROFILES], table.ids)
-    except (KeyError, TypeError, pa.ArrowException) as error:
+        lives = _lives(contents, folder, table.ids)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
     meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
-    return Snapshot(folder.name, table, peers, wordings, company, rules, profiles, meanings)
+    return Snapshot(
+        folder.name, table, peers, wordings, company, rules, profiles, meanings, lives, shown
+    )
+
+
+def _lives(contents: Mapping[str, bytes], folder: Path, ids: tuple[str, ...]) -> Lives | None:
+    """What the accounts went through; None where the snapshot does not tell it."""
+    if LIVES not in contents:
+        return None
+    return read_lives(contents[LIVES], parse_json(contents[SHARED], folder / SHARED), ids)
 
 
 def read_table(content: bytes) -> Table:
     """The feature table in a Parquet file's bytes; its rows are of one `as_of`."""
     # ParquetFile, because pyarrow's read_table loads its dataset module, and that pandas.
-    frame = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+    return as_table(pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read())
+
+
+def as_table(frame: pa.Table) -> Table:
+    """Feature rows of one `as_of` as numbers; InputError for rows of several days, or of none."""
     days = frame.column("as_of").unique().to_pylist()
     if len(days) != 1:
         raise InputError(f"{len(days)} days in the feature table", expected="one", do=SCORE_AGAIN)

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from features import history
 from features.build import build
 from features.errors import InputError
+from features.lifecycle.states import EVERY, timeline
 from features.points import known_days
 from features.progress import Progress, silent
 from features.provenance import in_words, meaning, other_parts
@@ -29,16 +30,19 @@ from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace, publish_folder, publish_json, publish_text
 from serving.ledger.database import opened
+from serving.ledger.shown import keep_shown, shown_until
 from serving.models.integrity import MANIFEST, digest
 from serving.models.model import Model, load_bundle, promoted
-from serving.scoring.accounts import FILES, Snapshot, load_snapshot
+from serving.scoring.accounts import FILES, LATER, SHOWN, Snapshot, load_snapshot
 from serving.scoring.accounts import an_account as an_account
+from serving.scoring.lived import write_lives
 from serving.scoring.recorded import record
 from serving.scoring.scorer import Scorer, Scores, bind, in_blocks
 from serving.scoring.told import known, write_profiles, write_words
 
 BLOCK = 500
 QUIET_DAYS = 28
+THAT_DAY_ALONE = 10**6
 SCORES = "scores.parquet"
 TAKEN = ("score_id", "model", "model_version", "probability", "grade")
 SCHEMA = pa.schema(
@@ -78,19 +82,21 @@ def score(
     settings: Settings,
     *,
     as_of: date | None = None,
+    shown: bool = True,
     progress: Progress = silent,
 ) -> Path:
     """Score every living account on a day (default: the one after the last event).
 
     A feature sees only what happened before that day's midnight UTC and was known by then. Returns
-    the snapshot's folder, which is current from then on. Raises NotReadyError when nothing was
+    the snapshot's folder, which is current from then on. `shown`: people will look at this day, so
+    what the accounts went through until then is kept with it. Raises NotReadyError when nothing was
     promoted or ingested, InputError when a bundle is damaged, a model learnt under settings of
     another meaning, nothing is known of that day or no account existed.
     """
     models = [load_bundle(folder) for folder in promoted(workspace).values()]
     _check_meaning(models, settings)
     with alone(workspace, "score"):
-        return _score(workspace, settings, models, as_of, progress)
+        return _score(workspace, settings, models, as_of, progress, shown=shown)
 
 
 def _score(
@@ -99,6 +105,8 @@ def _score(
     models: list[Model],
     as_of: date | None,
     progress: Progress,
+    *,
+    shown: bool,
 ) -> Path:
     day = _scorable(as_of, history.scoring_day(workspace))
     names = living(workspace, day)
@@ -108,13 +116,36 @@ def _score(
         observations = pd.DataFrame({"account_id": list(names), "as_of": day})
         build(workspace, settings, observations, out=folder / FILES[0], progress=progress)
         write_words(folder, settings, FILES[0])
-        write_profiles(folder, workspace, settings, day, FILES[0], progress)
-        write_manifest(folder, FILES, day, models)
+        files = (*FILES, *_write_told(folder, workspace, settings, day, progress, shown=shown))
+        write_manifest(folder, files, day, models)
         snapshot = replace(load_snapshot(folder), version=final.name)
         write_scores(folder, models, snapshot, ledger, progress)
-        write_manifest(folder, (*FILES, SCORES), day, models)
+        write_manifest(folder, (*files, SCORES, SHOWN), day, models)
     publish_text(workspace.scores / "current", final.name + "\n")
     return final
+
+
+def _write_told(
+    folder: Path,
+    workspace: Workspace,
+    settings: Settings,
+    day: date,
+    progress: Progress,
+    *,
+    shown: bool,
+) -> tuple[str, ...]:
+    """Write who the accounts are, and (`shown`) what they went through; the further files' names.
+
+    Days that are not shown look at the rules of the lifecycle on that day alone, and do not know
+    since when a state has lasted.
+    """
+    every = EVERY if shown else THAT_DAY_ALONE
+    told = timeline(workspace, settings, day, every=every, progress=progress)
+    write_profiles(folder, workspace, day, FILES[0], told)
+    if not shown:
+        return ()
+    write_lives(folder, workspace, settings, day, FILES[0], told, progress)
+    return LATER
 
 
 def _check_meaning(models: list[Model], settings: Settings) -> None:
@@ -186,7 +217,13 @@ def write_scores(
     ledger: Engine,
     progress: Progress = silent,
 ) -> None:
-    """Write `scores.parquet`, and to the ledger, what every model says of every account."""
+    """Write `scores.parquet`, and to the ledger, what every model says of every account.
+
+    And which reasons were shown (`shown.json`), beside those that the former night showed.
+    """
+    day = date.fromisoformat(snapshot.table.as_of)
+    snapshot = replace(snapshot, shown={m.name: shown_until(ledger, m.name, day) for m in models})
+    told: dict[str, dict[str, list[str]]] = {model.name: {} for model in models}
     with pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink:
         for model in models:
             scorer = bind(model, snapshot)
@@ -196,10 +233,21 @@ def write_scores(
             for block in in_blocks(rows, BLOCK):
                 scores = scorer.scores(block)
                 record(ledger, scorer, scores)
+                told[model.name] |= _shown(scorer, scores)
                 records = list(_records(scorer, scores))
                 sink.write_table(pa.Table.from_pylist(records, schema=SCHEMA))
                 done += len(block)
                 progress(done, len(rows), f"scoring {model.name}")
+            keep_shown(ledger, model.name, day, told[model.name])
+    publish_json(folder / SHOWN, told)
+
+
+def _shown(scorer: Scorer, scores: Scores) -> dict[str, list[str]]:
+    """Account id → the reasons that are told of it."""
+    parts = scorer.explained(scores).parts
+    assert parts is not None  # noqa: S101 - explained just now
+    both = zip(scores.rows.tolist(), parts.tolist(), strict=True)
+    return {scorer.snapshot.table.ids[row]: scorer.shown(row, its[:-1]) for row, its in both}
 
 
 def _records(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:

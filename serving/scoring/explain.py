@@ -2,11 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from serving.scoring.steady import shown
 
 Fact = float | str | None
 
 TOP = 5
+MANY_MINUTES = 600
+SIGNED = ("trend", "gap")
+"""Units of a signal whose number says its sign in words: it does not rise or fall itself."""
+DISTANCES = ("ago", "away")
+FLAT = "flat"
 WORD_UNITS = {"days": "day", "minutes": "minute", "months": "month", "hours": "hour"}
 
 
@@ -47,14 +54,16 @@ def reasons(
     *,
     currency: str = "USD",
     top: int = TOP,
+    former: Sequence[str] = (),
 ) -> list[Reason]:
     """The signals that moved the score most, largest first; never one that the model did not use.
 
     `parts`: signal → log-odds. `facts`: feature → the account's value. `peers`: feature → median.
+    `former`: what was shown at the former nightly score, which gives way only when it is beaten by
+    a margin (`serving.scoring.steady`).
     """
     used = {signal: part for signal, part in parts.items() if part != 0}
     total = sum(abs(part) for part in used.values())
-    largest = sorted(used, key=lambda signal: (-abs(used[signal]), signal))[:top]
     return [
         Reason(
             signal=signal,
@@ -65,7 +74,7 @@ def reasons(
             share=abs(used[signal]) / total,
             kind=wordings[signal].kind,
         )
-        for signal in largest
+        for signal in [name[1:] for name in shown(used, former)[:top]]
     ]
 
 
@@ -83,9 +92,22 @@ def sentence(
     now = _known(facts.get(wording.now))
     if wording.unit == "category" or isinstance(now, str):
         return f"{wording.label}: {now if now is not None else 'not known'}"
-    before = _known(facts.get(wording.before)) if wording.before else None
-    peer = _known(peers.get(wording.now))
-    return _own(wording, now, _figure(before), currency) + _peers(wording, peer, currency)
+    before = _figure(_known(facts.get(wording.before))) if wording.before else None
+    peer = _figure(_known(peers.get(wording.now)))
+    wording, (now, before, peer) = _readable(wording, (now, before, peer))
+    told = "" if peer is None else f"; peers {number(peer, wording.unit)}"
+    return _own(wording, now, before, currency) + told
+
+
+def _readable(
+    wording: Wording, values: tuple[float | None, ...]
+) -> tuple[Wording, tuple[float | None, ...]]:
+    """Many minutes as hours."""
+    most = max((abs(value) for value in values if value is not None), default=0.0)
+    if wording.unit != "minutes" or most < MANY_MINUTES:
+        return wording, values
+    hours = tuple(None if value is None else value / 60 for value in values)
+    return replace(wording, unit="hours"), hours
 
 
 def _own(wording: Wording, now: float | None, before: float | None, currency: str) -> str:
@@ -93,18 +115,23 @@ def _own(wording: Wording, now: float | None, before: float | None, currency: st
     if now is None:
         past = "" if before is None else f", {amount(before, wording, currency)} before"
         return f"{label}: no data{past}"
-    tail = f"{amount(now, wording, currency)}{_tail(wording)}"
+    tail = _in_full(now, wording, currency)
     if before is None:
         return f"{label}: {tail}"
-    if number(now, unit) == number(before, unit):
+    same = number(now, unit) == number(before, unit)
+    if unit in SIGNED or wording.phrase in DISTANCES:
+        return f"{label}: {tail}, {'as' if same else number(before, unit)} before"
+    if same:
         return f"{label} stayed at {tail}"
     return f"{label} {'rose' if now > before else 'fell'} from {number(before, unit)} to {tail}"
 
 
-def _peers(wording: Wording, peer: Fact, currency: str) -> str:
-    if peer is None or isinstance(peer, str):
-        return ""
-    return f"; peers {number(peer, wording.unit)}"
+def _in_full(value: float, wording: Wording, currency: str) -> str:
+    """A number with its unit and the phrase that follows it."""
+    if value == 0 and wording.phrase in DISTANCES:
+        return "today"
+    text = amount(value, wording, currency)
+    return text if text == FLAT else f"{text}{_tail(wording)}"
 
 
 def amount(value: float, wording: Wording, currency: str) -> str:
@@ -127,7 +154,11 @@ def number(value: float, unit: str) -> str:
 
     >>> number(0.4567, "share"), number(12345.6, "count"), number(2.04, "ratio")
     ('45.7 %', '12,346', '2')
+    >>> number(-0.03, "trend"), number(12.0, "gap"), number(-3.0, "gap")
+    ('down 3 %', '12 fewer', '3 more')
     """
+    if unit in SIGNED:
+        return _signed(value, unit)
     scaled = (value * 100 if unit == "share" else value) + 0.0  # no minus before a zero
     if 0 < abs(scaled) < 0.05:
         text = "under 0.1" if scaled > 0 else "just under 0"
@@ -136,6 +167,16 @@ def number(value: float, unit: str) -> str:
     else:
         text = f"{scaled:.1f}".removesuffix(".0")
     return f"{text} %" if unit == "share" else text
+
+
+def _signed(value: float, unit: str) -> str:
+    """A direction in words, and how far; a gap is what is missing."""
+    if unit == "trend":
+        size = number(abs(value), "share")
+        return FLAT if value == 0 else f"{'up' if value > 0 else 'down'} {size}"
+    if value == 0:
+        return "as many"
+    return f"{number(abs(value), 'count')} {'fewer' if value > 0 else 'more'}"
 
 
 def _tail(wording: Wording) -> str:

@@ -1,4 +1,4 @@
-"""Which signals push each account's score up most: made once for a state, for lists of accounts."""
+"""Which raising signals each account's reasons begin with: made once for a state, for lists."""
 
 import time
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.scoring import steady
 from serving.scoring.score import by_signal
 from serving.scoring.scorer import Scorer, in_blocks
 
@@ -17,7 +18,7 @@ SHOWN = 2
 
 @dataclass(frozen=True)
 class Leading:
-    """`top[row]`: indices into the model's signals, the largest push upwards first, -1 for none."""
+    """`top[row]`: indices into the model's signals, in the order of `steady.shown`, -1 for none."""
 
     scorer: Scorer
     top: Rows
@@ -32,21 +33,11 @@ def leading(scorer: Scorer, former: Leading | None = None) -> Leading:
         asked &= ~same
     for block in in_blocks(np.flatnonzero(asked).tolist(), BLOCK):
         rows = scorer.encoder.rows(scorer.snapshot.table, np.array(block, dtype=np.intp))
-        top[block] = largest(by_signal(scorer.model, scorer.model.contributions(rows)))
+        parts = by_signal(scorer.model, scorer.model.contributions(rows))
+        held = [scorer.shown_before(row) for row in block]
+        top[block] = steady.leading(parts, scorer.model.signals, held, SHOWN)
         time.sleep(0.0005)  # whoever waits for the model goes first
     return Leading(scorer, top)
-
-
-def largest(parts: NDArray[np.float64], count: int = SHOWN) -> Rows:
-    """Of each row the indices of its largest parts above zero, -1 where there is none.
-
-    >>> largest(np.array([[0.1, -0.5, 0.3], [-1.0, 0.2, 0.0]])).tolist()
-    [[2, 0], [1, -1]]
-    """
-    order = np.argsort(-parts, axis=1, kind="stable")[:, :count]
-    padded = np.full((len(parts), count), -1, dtype=np.intp)
-    padded[:, : order.shape[1]] = np.where(np.take_along_axis(parts, order, axis=1) > 0, order, -1)
-    return padded
 
 
 def _unchanged(scorer: Scorer, former: Scorer) -> NDArray[np.bool_]:

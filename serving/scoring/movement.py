@@ -9,6 +9,7 @@ told as the later version sees it. Either way the parts sum to the difference in
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from serving.ledger.scores import Kept
 from serving.models.model import Model
@@ -66,8 +67,12 @@ def moved(
     wordings: Mapping[str, Wording],
     currency: str,
     model: Model | None = None,
+    meanings: Mapping[str, str] = MappingProxyType({}),
 ) -> Movement:
-    """Take a movement apart; `model`: the later version, needed where the two versions differ."""
+    """Take a movement apart; `model`: the later version, needed where the two versions differ.
+
+    `meanings`: feature → what it says, for signals whose main fact stayed as it was.
+    """
     start, versions = before.by_signal, []
     lacking: list[str] = []
     if before.bundle != after.bundle:
@@ -76,8 +81,12 @@ def moved(
         start, part, lacking = _another_version(before, after, model)
         versions = [part]
     told = {BEFORE: facts(before), AFTER: facts(after)}
+
+    def text(wording: Wording) -> str:
+        return _said(wording, told, _others(wording, after, meanings), currency)
+
     parts = [
-        Part(_cause(words), signal, words.label, _said(words, told, currency), change)
+        Part(_cause(words), signal, words.label, text(words), change)
         for signal, value in after.by_signal.items()
         if (change := value - start[signal]) and (words := _wording(wordings, signal, after))
     ]
@@ -117,8 +126,21 @@ def _wording(wordings: Mapping[str, Wording], signal: str, kept: Kept) -> Wordin
     return wordings.get(signal, Wording(signal, label, None, None, "", "count", kind))
 
 
-def _said(wording: Wording, told: Mapping[str, Mapping[str, Fact]], currency: str) -> str:
-    """The fact that states the signal, on the two days."""
+def _others(wording: Wording, kept: Kept, meanings: Mapping[str, str]) -> dict[str, str]:
+    """A signal's measures besides its main ones, in words."""
+    mine = [str(f["name"]) for f in kept.features if f["signal"] == wording.name]
+    return {
+        n: meanings[n] for n in mine if n in meanings and n not in (wording.now, wording.before)
+    }
+
+
+def _said(
+    wording: Wording,
+    told: Mapping[str, Mapping[str, Fact]],
+    others: Mapping[str, str],
+    currency: str,
+) -> str:
+    """The fact that states the signal, on the two days; `others`: its other measures in words."""
     if wording.now is None:
         return sentence(wording, {}, {}, currency)
     before, now = (told[when].get(wording.now) for when in (BEFORE, AFTER))
@@ -126,6 +148,28 @@ def _said(wording: Wording, told: Mapping[str, Mapping[str, Fact]], currency: st
         words = [value if isinstance(value, str) else "not known" for value in (before, now)]
         changed = f"changed from {words[0]} to {words[1]}"
         return f"{wording.label} {changed if words[0] != words[1] else f'stayed {words[0]}'}"
-    plain = replace(wording, now=AFTER, before=BEFORE)
+    phrase = "" if wording.phrase.startswith("over ") else wording.phrase
+    plain = replace(wording, now=AFTER, before=BEFORE, phrase=phrase)
     text = sentence(plain, {AFTER: now, BEFORE: before}, {}, currency)
-    return f"{text}, with other measures of it" if "stayed at" in text else text
+    if "stayed at" not in text and not text.endswith(", as before"):
+        return text
+    if other := _other(told, others, currency):
+        return f"{text}; {other}"
+    if now == before:
+        return f"{text}, but counts differently beside what changed"
+    return f"{wording.label} hardly changed: {text.partition(' stayed at ')[2]}"
+
+
+def _other(told: Mapping[str, Mapping[str, Fact]], others: Mapping[str, str], currency: str) -> str:
+    """The measure that changed most for its size, where the main one did not change."""
+    best, most = "", 0.0
+    for name, meaning in others.items():
+        before, now = told[BEFORE].get(name), told[AFTER].get(name)
+        if not isinstance(before, float) or not isinstance(now, float) or ":" in meaning:
+            continue
+        size = max(abs(before), abs(now))
+        if size and abs(now - before) / size > most:
+            most = abs(now - before) / size
+            wording = Wording(name, meaning, AFTER, BEFORE, "", "count", "act")
+            best = sentence(wording, {AFTER: now, BEFORE: before}, {}, currency)
+    return best

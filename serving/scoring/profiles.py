@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 
 @dataclass(frozen=True)
 class Profile:
-    """What people know of an account; None where nobody said it."""
+    """What people know of an account; None where nobody said it.
+
+    `since`: the first day of its state.
+    """
 
     name: str | None = None
     owner: str | None = None
@@ -20,6 +23,7 @@ class Profile:
     created_at: str | None = None
     state: str | None = None
     champion: str | None = None
+    since: str | None = None
 
 
 def read_profiles(content: bytes, ids: Sequence[str]) -> tuple[Profile, ...]:

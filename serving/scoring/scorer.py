@@ -18,6 +18,7 @@ from serving.scoring.accounts import Encoder, Snapshot, encoder
 from serving.scoring.eligibility import why_not
 from serving.scoring.explain import reasons
 from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
+from serving.scoring.steady import shown
 
 BLOCK = 5_000
 Item = TypeVar("Item")
@@ -64,6 +65,15 @@ class Scorer:
     def why_not(self, row: int) -> str | None:
         """Why the model does not apply to the account in this row; None when it does."""
         return _why_not(self.model, self.snapshot, row)
+
+    def shown_before(self, row: int) -> Sequence[str]:
+        """The account's reasons of the last night, as `steady.shown` gave them."""
+        mine = self.snapshot.shown.get(self.model.name, {})
+        return mine.get(self.snapshot.table.ids[row], ())
+
+    def shown(self, row: int, parts: Sequence[float]) -> list[str]:
+        """The signals to tell of the account, from its parts by signal (without the base)."""
+        return shown(dict(zip(self.model.signals, parts, strict=True)), self.shown_before(row))
 
     def scores(self, rows: Sequence[int], *, explain: bool = True) -> Scores:
         """What the model says of some accounts (rows of the table) to which it applies."""
@@ -137,6 +147,7 @@ class Scorer:
             snapshot.table.facts(row),
             snapshot.peers.get(population, {}),
             currency=snapshot.company["currency"],
+            former=self.shown_before(row),
         )
         return [dict(vars(reason)) for reason in found]
 

@@ -18,13 +18,11 @@ import pyarrow.parquet as pq
 from features import lake
 from features.catalog import catalogue
 from features.champions import champions
-from features.lifecycle.states import runs, timeline
-from features.progress import Progress, silent
+from features.lifecycle.states import Timeline, runs
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.scoring.accounts import PROFILES, Table, read_table
 
-THAT_DAY_ALONE = 10**6
 PROFILED = {
     "name": pa.string(),
     "owner": pa.string(),
@@ -58,31 +56,27 @@ def write_words(folder: Path, settings: Settings, features: str) -> None:
 
 
 def write_profiles(
-    folder: Path,
-    workspace: Workspace,
-    settings: Settings,
-    day: date,
-    features: str,
-    progress: Progress = silent,
+    folder: Path, workspace: Workspace, day: date, features: str, told: Timeline
 ) -> None:
     """Write `profiles.parquet`: a row for each account of the feature table, in its order.
 
-    Who it is by its last row of `accounts` known on the day, its state, who its champion is.
+    Who it is by its last row of `accounts` known on the day, its state and since when it is in it,
+    who its champion is.
     """
     file = pq.ParquetFile(io.BytesIO((folder / features).read_bytes()))
     ids = file.read(["account_id"])["account_id"].to_pylist()
-    told = timeline(workspace, settings, day, every=THAT_DAY_ALONE, progress=progress)
     now = runs(told).loc[lambda r: r["until"].isna()]
-    states = dict(zip(now["account_id"], now["state"], strict=True))
+    since = now["since"].dt.date.astype(str)
+    states = dict(zip(now["account_id"], zip(now["state"], since, strict=True), strict=True))
     newest = {row["account_id"]: row for row in known(workspace, day).to_pylist()}
     people = champions(workspace, day)
-    rows = [
-        _profile(newest[account]) | {"state": states.get(account), "champion": people.get(account)}
-        for account in ids
-    ]
-    added = {"state": pa.string(), "champion": pa.string()}
-    schema = pa.schema([("account_id", pa.string()), *PROFILED.items(), *added.items()])
-    table = pa.Table.from_pylist(rows, schema)
+    rows = []
+    for account in ids:
+        state, first = states.get(account, (None, None))
+        added = {"state": state, "since": first, "champion": people.get(account)}
+        rows.append(_profile(newest[account]) | added)
+    texts = dict.fromkeys(("account_id", *PROFILED, "state", "champion", "since"), pa.string())
+    table = pa.Table.from_pylist(rows, pa.schema(texts | PROFILED))
     pq.write_table(table, folder / PROFILES, write_page_checksum=True)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.event_words import event_words
 from features.settings import Milestone, Settings
 from training.insights.effects import Floats
 from training.insights.landmarks import Landmarks, landmarks
@@ -63,7 +64,8 @@ def candidates(settings: Settings) -> list[Candidate]:
         name = step.event if is_use else step.name
         kind = kind if is_use else "milestone"
         event = step.event if is_use else None
-        found.append(Candidate(name, words(name), kind, f"seen_{step.name}", event))
+        said = event_words(name, settings.words) if is_use else words(name)
+        found.append(Candidate(name, said, kind, f"seen_{step.name}", event))
     if settings.events.notifications_shown:
         found.append(Candidate(CONTROL, CONTROL, "control", SHOWN, control=True))
     return found

@@ -146,12 +146,21 @@ class Subscription(Body):
     cancel_announced: bool
 
 
+class Milestone(Body):
+    """A named step of the journey, and the day on which the account took it."""
+
+    milestone: str
+    reached_on: str
+
+
 class AccountAnswer(Of):
     """Everything about one account: profile, company, behaviour, state, subscription, scores."""
 
     simulated: bool
     population: Population
     state: State = absent("absent of internal accounts")
+    state_since: str = absent("the first day on which it was in its state")
+    journey: list[Milestone] = absent("the milestones reached, in order")
     profile: ProfileBody
     company: Company
     cbi: Cbi

@@ -17,6 +17,10 @@ class ScoresRequest(Body):
     reasons: bool = absent(
         "the top five reasons with each score; left out: for one account, not for many"
     )
+    fresh: bool = absent(
+        "true: from what is known now, all acknowledged events included, instead of the newest "
+        "rows that were published; may take seconds; the answer says whether it is so"
+    )
 
 
 class Rank(Body):
@@ -94,5 +98,10 @@ class ScoresAnswer(Answer):
 
     as_of: str
     simulated: bool
+    fresh: bool = absent(
+        "only when it was asked for; true: made of all events acknowledged before the request; "
+        "false: these are the newest published rows, for the reason in `not_fresh`"
+    )
+    not_fresh: str = absent("why the scores are not made of what is known now")
     results: list[Result]
     errors: list[AccountError]

@@ -90,7 +90,8 @@ async def movement(backing: Backing, account_id: str, asked: MovementQuery) -> d
     ends = [await _score(backing, state, account_id, asked.model, day) for day in (begin, end)]
     before, after = ends
     model = None if before.bundle == after.bundle else await _version(backing, state, after)
-    found = moved(before, after, snapshot.wordings, snapshot.company["currency"], model)
+    currency, meanings = snapshot.company["currency"], snapshot.meanings
+    found = moved(before, after, snapshot.wordings, currency, model, meanings)
     return {
         "account_id": account_id,
         "as_of": snapshot.table.as_of,

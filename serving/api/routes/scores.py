@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from features.errors import GoldpanError
 from serving.api.access import opens
 from serving.api.answers import answered, answered_by
 from serving.api.backing import Backing
@@ -15,6 +16,9 @@ from serving.api.chosen import scorer_of
 from serving.api.problems import PROBLEMS, ProblemError, shown
 from serving.api.reading import body_of
 from serving.api.recording import Recorder
+from serving.api.routes.operations import without_paths
+from serving.intake.overlay import only
+from serving.intake.wire import NotFreshError, rows_now
 from serving.scoring.accounts import Snapshot
 from serving.scoring.scorer import Scorer, in_blocks
 from serving.state import State
@@ -55,6 +59,9 @@ async def answer(backing: Backing, asked: ScoresRequest) -> dict[str, Any]:
     Every score in it stands in the ledger before it is returned.
     """
     state, recorder = backing.state(), Recorder.of(backing.ledger)
+    told: dict[str, Any] = {}
+    if asked.fresh:
+        state, told = await made_now(backing, state, asked)
     if state.snapshot is None or not state.scorers:
         raise ProblemError("not-ready", "; ".join(state.failed.values()))
     scorers = _chosen(state, asked.models)
@@ -72,9 +79,23 @@ async def answer(backing: Backing, asked: ScoresRequest) -> dict[str, Any]:
     return {
         "as_of": state.snapshot.table.as_of,
         "simulated": bool(state.snapshot.company["simulated"]),
+        **told,
         "results": results,
         "errors": [_unknown(account) for account in asked.accounts if account not in row_of],
     }
+
+
+async def made_now(
+    backing: Backing, state: State, asked: ScoresRequest
+) -> tuple[State, dict[str, Any]]:
+    """A state of rows made for this request; what there is, and why, when there can be none."""
+    try:
+        rows = await rows_now(backing.workspace, asked.accounts)
+        if not rows.num_rows:
+            _refuse_unknown([], asked)
+        return only(state, rows), {"fresh": True}
+    except (NotFreshError, GoldpanError) as error:
+        return state, {"fresh": False, "not_fresh": without_paths(str(error))}
 
 
 def versions_in(found: Mapping[str, Any]) -> dict[str, str]:

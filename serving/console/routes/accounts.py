@@ -21,6 +21,7 @@ from serving.console.pages import Page, page, redirect
 from serving.console.views.account import Account, account
 from serving.console.views.desk import Desk, Desks
 from serving.console.views.moved import Moved, moved, points
+from serving.console.views.past import past
 from serving.console.views.reviews import asked, rest, reviewed
 from serving.console.views.shell import shell
 from serving.console.views.whatif import WhatIf, what_if
@@ -76,7 +77,8 @@ def _page(
         request, "account.html", shell=around, account=found, moved=change, what_if=sliders,
         across=waterfall.scale(why.base, why.steps) if why else None, reviews=said,
         kept=request.query_params.get("kept") == "1", history=history,
-        bar=waterfall.bar, level=waterfall.level, standing=standing, curve=curve,
+        past=past(desk, found.account), bar=waterfall.bar, level=waterfall.level,
+        standing=standing, curve=curve,
     )  # fmt: skip
 
 

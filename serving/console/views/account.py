@@ -9,13 +9,15 @@ from scipy.special import expit
 from serving.api.problems import ProblemError, shown
 from serving.console.drawings.curve import By
 from serving.console.format import day, exact, exact_money, in_days, money, plural, span, whole
-from serving.console.views.confidence import confidence
+from serving.console.views.confidence import confidence, likeness
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
+from serving.console.views.journey import since, state_name
 from serving.console.views.words import BY_MODEL, Words
+from serving.scoring.alike import alike
 from serving.scoring.eligibility import POPULATIONS
 from serving.scoring.score import curve
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import Scorer, Scores
 
 STEPS = 8
 REASONS = 5
@@ -86,6 +88,7 @@ class Why:
     horizon_days: int
     lead_days: int
     confidence: str = ""
+    likeness: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,8 @@ def _why(scorer: Scorer, row: int) -> Why:
     order = sorted(range(len(parts)), key=lambda i: (-abs(parts[i]), model.signals[i]))
     used = [i for i in order if parts[i] != 0]
     said = [phrase(snapshot, row, model.signals[i], parts[i]) for i in used]
+    first = {name[1:]: place for place, name in enumerate(scorer.shown(row, parts))}
+    told = sorted(said, key=lambda p: first.get(p.signal, len(said)))
     return Why(
         words=BY_MODEL[model.name],
         version=model.version,
@@ -165,8 +170,8 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=tuple(p for p in said if p.kind == "act")[:REASONS],
-        context=tuple(p for p in said if p.kind != "act")[:REASONS],
+        act=tuple(p for p in told if p.kind == "act")[:REASONS],
+        context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
             for i in used
@@ -175,7 +180,16 @@ def _why(scorer: Scorer, row: int) -> Why:
         horizon_days=int(model.card["horizon_days"]),
         lead_days=int(model.card["lead_days"]),
         confidence=confidence(model.card, float(scores.chances[0]), BY_MODEL[model.name].happened),
+        likeness=_likeness(scorer, scores),
     )
+
+
+def _likeness(scorer: Scorer, scores: Scores) -> str:
+    """Whether the account is like the data that the model learnt from."""
+    model = scorer.model
+    found = alike(model.card, model.names, scores.inputs[0].tolist())
+    labels = {name: words.label for name, words in scorer.snapshot.wordings.items()}
+    return likeness(found, {f.name: f.signal for f in model.features}, labels)
 
 
 def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]:
@@ -200,7 +214,7 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
     context, profile = table.contexts[row], snapshot.profiles[row]
     as_of = date.fromisoformat(table.as_of)
     told = [
-        ("State", Shown(_capital(profile.state or ""))),
+        ("State", Shown(state_name(profile.state), since(snapshot, row).text)),
         ("Plan", Shown(_capital(context.plan or ""))),
         ("MRR", _mrr(desk, row)),
         ("Renews", renewal(desk.known.renewals.get(table.ids[row]), as_of)),

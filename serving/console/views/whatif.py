@@ -94,9 +94,11 @@ def _step(most: float, unit: str) -> float:
     >>> _step(28.0, "count"), _step(0.8, "share"), _step(70.0, "minutes")
     (1, 0.01, 1.0)
     """
-    if unit == "count":
+    if unit in ("count", "gap"):
         return max(1, round(most / STEPS))
-    return 0.01 if unit == "share" else float(10.0 ** math.floor(math.log10(most / STEPS) + 0.5))
+    if unit in ("share", "trend"):
+        return 0.01
+    return float(10.0 ** math.floor(math.log10(most / STEPS) + 0.5))
 
 
 def _value(signal: str, asked: str, stands: str) -> str:

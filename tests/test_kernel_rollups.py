@@ -1,0 +1,99 @@
+"""The rollups by the kernel beside those by SQL."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from features.engines.engine import engine_of, running_on
+from features.kernel.maker import KernelMaker
+from features.rollups import weeks
+from features.rollups.maker import KEYS
+from features.rollups.weeks import ensure_rollups
+from features.settings import Settings
+from features.workspace import Workspace
+from tests.parity import batch
+from tests.reference_known import World
+from tests.worlds import load
+
+
+def rolled(world: World, settings: Settings, root: Path, engine: str) -> dict[str, pd.DataFrame]:
+    """The rows of each rollup of a world, in order, by an engine."""
+    workspace, told = Workspace(root / engine), running_on(settings, engine)
+    load(world, workspace)
+    with closing(engine_of(workspace, told)) as running:
+        made = ensure_rollups(running, workspace, told)
+    return {
+        name: in_order(made.files(workspace.rollups, name, -(10**6), 10**6), keys)
+        for name, keys in KEYS.items()
+    }
+
+
+def in_order(files: list[str], keys: list[str]) -> pd.DataFrame:
+    """The rows of some files; each file has whole accounts and days one after another."""
+    parts = [pq.read_table(file).to_pandas() for file in files]
+    for part in parts:
+        assert part[["account_id", "day"]].equals(
+            part[["account_id", "day"]].sort_values(["account_id", "day"], ignore_index=True)
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    by = [*keys, "day", "visible_from"]
+    return rows[sorted(rows.columns)].sort_values(by, ignore_index=True)
+
+
+@contextmanager
+def whose_events_were_asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """For each block that the kernel makes, whether links had to say whose its events are."""
+    asked: list[bool] = []
+    complete = KernelMaker._complete
+
+    def noted(self: KernelMaker, *told: object) -> object:
+        rows = complete(self, *told)  # type: ignore[arg-type]
+        asked.append(rows is None)
+        return rows
+
+    monkeypatch.setattr(KernelMaker, "_complete", noted)
+    yield asked
+
+
+@pytest.mark.parametrize(
+    ("end", "named", "count"),
+    [
+        ("Berlin falls back", False, 8),
+        ("leap day", True, 8),
+        pytest.param("leap day", False, 60, marks=pytest.mark.slow),
+        pytest.param("Berlin falls back", True, 60, marks=pytest.mark.slow),
+    ],
+)
+def test_rollups_of_random_worlds_are_those_of_sql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, named: bool, count: int
+) -> None:
+    """Every row that SQL has and no other: late events, moved people, merges, midnights."""
+    one = batch(end, 21, count)
+    world = plain(one.whole) if named else one.whole
+    by_sql = rolled(world, one.settings, tmp_path, "duckdb")
+    monkeypatch.setattr(weeks, "BLOCK_EVENTS", 15 * count)
+    with whose_events_were_asked(monkeypatch) as asked:
+        by_kernel = rolled(world, one.settings, tmp_path, "kernel")
+    assert len(asked) > 1
+    assert any(asked) is not named
+    for name, expected in by_sql.items():
+        found = by_kernel[name]
+        assert set(found.columns) == set(expected.columns)
+        expected = expected[found.columns]
+        # SQL leaves 1e-15 minutes of a day that nothing changed, and calls it unsettled.
+        assert not (expected.pop("settled") & ~found.pop("settled")).any()
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def plain(world: World) -> World:
+    """A world whose events all name their account and user, and in which nobody merges."""
+    events = [
+        row | {"user_id": row["user_id"] or row["anonymous_id"]}
+        for row in world.events
+        if row["account_id"]
+    ]
+    return World(**vars(world) | {"events": events, "identities": []})
