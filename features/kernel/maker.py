@@ -22,7 +22,7 @@ FORMAT = ds.ParquetFileFormat(dictionary_columns=set(TEXTS))
 
 
 class KernelMaker(Maker):
-    """Makes the files of a block of weeks; whose an event is, is asked of SQL where links say so."""
+    """Makes the files of a block of weeks; asks SQL whose an event is where links say so."""
 
     def make(self, weeks: list[int], files: list[str]) -> dict[str, str]:
         """Write the rollups of a block of weeks; week → the name of its files."""
