@@ -266,6 +266,20 @@ def test_what_one_can_act_on_stands_apart_from_context(made):
         assert all(kinds[p.signal] != "act" for p in why.context)
 
 
+def test_the_leading_reasons_say_what_to_do(made):
+    """The play of the snapshot's company for what raises the score and can be acted on."""
+    plays = made.snapshot.company["plays"]["churn"]
+    for line in every(made, AT_RISK):
+        why = account(made, line.account, "churn").why
+        told = [p for p in why.act if p.play]
+        raising = [p for p in why.act if p.raises]
+        assert all(p.play == plays[p.signal] and p.raises for p in told)
+        assert bool(told) == bool(raising)
+        assert len({p.play for p in told}) == len(told) <= 2
+        acted = [p for p in line.reasons if p.kind == "act"]
+        assert line.step == (plays[acted[0].signal] if acted else "")
+
+
 def test_an_account_that_is_not_there_is_told_as_such(made):
     """An unknown id gives a problem, not a page."""
     with pytest.raises(ProblemError, match="No account 'nobody'"):

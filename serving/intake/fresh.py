@@ -22,8 +22,9 @@ from features.resident.resident import Resident
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.intake import overlay
-from serving.intake.collect import collected, waiting
+from serving.intake.collect import collected
 from serving.intake.touched import TABLES, touched, versions
+from serving.intake.waiting import waiting
 from serving.scoring.accounts import current_snapshot
 
 log = logging.getLogger("goldpan.intake")

@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from serving.models.model import Model
 from serving.scoring.accounts import Encoder, Snapshot, encoder
 from serving.scoring.eligibility import why_not
 from serving.scoring.explain import reasons
+from serving.scoring.remembered import Remembered
 from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
 from serving.scoring.steady import shown
 
@@ -61,6 +62,7 @@ class Scorer:
     encoder: Encoder
     chances: NDArray[np.float64]
     peers: NDArray[np.float64]
+    told: Remembered = field(default_factory=Remembered, repr=False, compare=False)
 
     def why_not(self, row: int) -> str | None:
         """Why the model does not apply to the account in this row; None when it does."""

@@ -19,6 +19,7 @@ from features import lake
 from features.catalog import catalogue
 from features.champions import champions
 from features.lifecycle.states import Timeline, runs
+from features.plays import plays
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.scoring.accounts import PROFILES, Table, read_table
@@ -51,6 +52,7 @@ def write_words(folder: Path, settings: Settings, features: str) -> None:
         "currency": settings.company.currency,
         "top_plan": settings.plans.ladder[-1],
         "min_age_days": {name: outcome.min_age_days for name, outcome in outcomes},
+        "plays": plays(settings),
     }
     publish_json(folder / "company.json", company)
 

@@ -13,6 +13,7 @@ from serving.console.views.confidence import confidence, likeness
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
 from serving.console.views.journey import since, state_name
+from serving.console.views.nextstep import with_plays
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.alike import alike
 from serving.scoring.eligibility import POPULATIONS
@@ -50,6 +51,7 @@ class Step:
     start: float
     end: float
     kind: str = ""
+    signal: str = ""
 
     @property
     def part(self) -> float:
@@ -170,7 +172,7 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=tuple(p for p in told if p.kind == "act")[:REASONS],
+        act=with_plays(snapshot, model.name, [p for p in told if p.kind == "act"][:REASONS], 2),
         context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
@@ -201,7 +203,7 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
     """
     steps, at = [], base
     for part, reason in zip(parts[:STEPS], said, strict=False):
-        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind))
+        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind, reason.signal))
         at += part
     if rest := parts[STEPS:]:
         text = f"{plural(len(rest), 'smaller signal')} together"
