@@ -13,6 +13,7 @@ from serving.scoring.lives import Change, Life
 
 FIRST, MOST = 8, 60
 JUMP = 0.05
+LATELY = 8
 WEEK = dt.timedelta(weeks=1)
 Scored = Sequence[tuple[dt.date, float]]
 
@@ -121,8 +122,9 @@ def _people(life: Life) -> Iterator[Happened]:
             yield Happened(person.left, f"{who} left", "member")
 
 
-def _tickets(weeks: Iterable[Week]) -> Iterator[Happened]:
-    for week in weeks:
+def _tickets(weeks: Sequence[Week]) -> Iterator[Happened]:
+    """The weeks with tickets of late; earlier ones stand in their lane alone."""
+    for week in weeks[-LATELY:]:
         if week.tickets > 0:
             told = plural(int(week.tickets), "support ticket")
             yield Happened(week.end - dt.timedelta(days=1), f"{told} that week", "ticket")
