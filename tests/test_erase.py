@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from features.events import CONTRACT
 from features.workspace import LakeThen, Workspace
 from goldpan import main
 from serving.ledger.database import METADATA
+from serving.ledger.shown import keep_shown
 from serving.scoring.batch import score
 
 
@@ -156,6 +158,7 @@ def test_the_ledger_forgets_an_account(workspace: Workspace) -> None:
         assert answer.status_code == 200
         model = answer.json()["results"][0]["scores"][0]["model"]
         asked.post(f"/v1/accounts/{account}/reviews", 201, model=model, verdict="agree")
+    keep_shown(asked.ledger, "churn", dt.date(2026, 7, 1), {gone: ["+use"], stays: ["-use"]})
     ran = goldpan(workspace, "erase", "--account", gone, "--yes")
     assert ran.exit_code == 0, ran.output
     with asked.ledger.connect() as connection:
