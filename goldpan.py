@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from commands import data, demo, keys, ledger, models, scores, users
+from commands import data, demo, erase, keys, ledger, models, scores, users
 from commands.terminal import screen
 from features.errors import GoldpanError, from_outside
 
@@ -24,6 +24,7 @@ VERBS = (
     scores.serve,
     ledger.audit_score,
     ledger.reviews,
+    erase.erase,
     keys.key,
     users.user,
     demo.demo,
@@ -62,7 +63,7 @@ def main() -> None:
     The verbs follow the data: simulate (or bring your own files), ingest, build, train, promote,
     score, serve. lifecycle and insights tell what the data say; compare, rollback and dataset look
     after what was trained; key makes and ends the keys of the API, user says who signs in to the
-    console. `goldpan demo` does all of it.
+    console; erase takes an account or a person out. `goldpan demo` does all of it.
 
     Exit codes: 0 done, 2 something to put right, 3 refused by the data or by the gate, 130 stopped
     by Ctrl-C.

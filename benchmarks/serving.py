@@ -22,11 +22,13 @@ from benchmarks import report
 from benchmarks.serving_load import Heard, Target, closed, opened
 from benchmarks.serving_servers import (
     BARE,
+    COLD,
     MLFLOW,
     OURS,
     Server,
     accounts,
     bare,
+    cold,
     filled,
     load,
     mlflow,
@@ -45,8 +47,9 @@ COLUMNS = ("server", "workers", "load", "p50 ms", "p95 ms", "p99 ms", "requests/
 BATCH = 1_000
 ONE, EIGHT = "closed, 1 client", "closed, 8 clients"
 CLOSED = {ONE: 1, EIGHT: 8}
+AIMS = ((BARE, "≥ 0.9"), (MLFLOW, "≥ 20"))
 SERVERS: dict[str, Callable[[Workspace, int], AbstractContextManager[Server]]] = {
-    "ours": ours, "bare": bare, "mlflow": mlflow,
+    "ours": ours, "cold": cold, "bare": bare, "mlflow": mlflow,
 }  # fmt: skip
 
 
@@ -192,20 +195,23 @@ def ratios(lines: list[Line], within: float) -> str:
         at_work = {
             line.server: line for line in lines if (line.workers, line.load) == (workers, EIGHT)
         }
-        if OURS not in at_work:
-            continue
-        mine = at_work[OURS]
-        said = [f"{mine.cpu_ms / within:.2f} × the CPU of the contributions alone (aim: ≤ 2)"]
-        for rival, aim in ((BARE, "≥ 0.9"), (MLFLOW, "≥ 20")):
-            if rival in at_work and at_work[rival].heard.seconds:
-                times = mine.heard.rate / at_work[rival].heard.rate
-                name = rival.removesuffix(" *")
-                cpu = mine.cpu_ms / at_work[rival].cpu_ms
-                said.append(
-                    f"{times:.2f} × the requests/s of {name} (aim: {aim}) at {cpu:.2f} × its CPU"
-                )
-        found.append(f"{workers} worker{'s' * (workers > 1)}, 8 clients: {'; '.join(said)}.")
+        for mine in [at_work[name] for name in (OURS, COLD) if name in at_work]:
+            said = [f"{mine.cpu_ms / within:.2f} × the CPU of the contributions alone (aim: ≤ 2)"]
+            said += [
+                _beside(mine, at_work[r], aim)
+                for r, aim in AIMS
+                if r in at_work and at_work[r].heard.rate
+            ]
+            who = f"{mine.server}, {workers} worker{'s' * (workers > 1)}, 8 clients"
+            found.append(f"{who}: {'; '.join(said)}.")
     return "\n".join(found)
+
+
+def _beside(mine: Line, rival: Line, aim: str) -> str:
+    """One server's figures as multiples of another's."""
+    times, cpu = mine.heard.rate / rival.heard.rate, mine.cpu_ms / rival.cpu_ms
+    name = rival.server.removesuffix(" *")
+    return f"{times:.2f} × the requests/s of {name} (aim: {aim}) at {cpu:.2f} × its CPU"
 
 
 NOTE = """\\* MLflow's server is sent the account's features and tells its probability, no reasons.

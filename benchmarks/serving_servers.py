@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from serving.scoring.accounts import current_snapshot, load_snapshot
 from serving.scoring.scorer import bind
 
 OURS, BARE, MLFLOW = "goldpan serve", "uvicorn + FastAPI, bare", "mlflow models serve *"
+COLD = "goldpan serve, nothing remembered"
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 180.0
+UNLIMITED = {"GOLDPAN_RATE": "1000000", "GOLDPAN_BURST": "1000000"}  # one key asks for everybody
 SERVE = """
 import sys
 from pathlib import Path
@@ -80,14 +82,24 @@ def load(workspace: Workspace):
 
 
 @contextmanager
-def ours(workspace: Workspace, workers: int) -> Iterator[Server]:
+def cold(workspace: Workspace, workers: int) -> Iterator[Server]:
+    """The same, every answer made anew: as when each account is asked about once."""
+    with ours(workspace, workers, COLD, {"GOLDPAN_REMEMBERED": "0"}) as server:
+        yield server
+
+
+@contextmanager
+def ours(
+    workspace: Workspace, workers: int, name: str = OURS, more: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """The service as `goldpan serve` starts it, asked with a key."""
     key, _ = create(opened(workspace), "a benchmark", ["score"])
     port = free_port()
     command = [sys.executable, "-c", SERVE, str(workspace.root), str(port), str(workers)]
     url = f"http://127.0.0.1:{port}"
     target = Target(f"{url}/v1/scores", bodies(workspace), {"authorization": f"Bearer {key}"})
-    with _started(OURS, workers, command, target, f"{url}/readyz", workspace) as server:
+    ready = f"{url}/readyz"
+    with _started(name, workers, command, target, ready, workspace, more) as server:
         yield server
 
 
@@ -147,7 +159,13 @@ def filled(workspace: Workspace) -> np.ndarray:
 
 @contextmanager
 def _started(
-    name: str, workers: int, command: list[str], target: Target, url: str, workspace: Workspace
+    name: str,
+    workers: int,
+    command: list[str],
+    target: Target,
+    url: str,
+    workspace: Workspace,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     # MLflow starts uvicorn by its name.
@@ -155,7 +173,7 @@ def _started(
     settings = {"PATH": programs, "PYTHONPATH": path,
                 "GOLDPAN_WORKSPACE": str(workspace.root.resolve()),
                 "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE",
-                "MLFLOW_DISABLE_TELEMETRY": "true"}  # fmt: skip
+                "MLFLOW_DISABLE_TELEMETRY": "true", **UNLIMITED, **(more or {})}  # fmt: skip
     with (workspace.tmp / "benchmark.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command, no shell
             command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True

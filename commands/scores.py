@@ -1,5 +1,6 @@
 """Models to answers: score, serve."""
 
+import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -46,10 +47,23 @@ def scored_before(workspace: Workspace, settings: Settings, weeks: int) -> None:
             run(workspace, settings, as_of=before, shown=False, progress=progress)
 
 
+def workers_here() -> int:
+    """As many workers as cores; two at least, so that one answers while another is started again.
+
+    >>> 2 <= workers_here() <= 4
+    True
+    """
+    mine = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return min(4, max(2, len(mine(0))))
+
+
 @verb
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=workers_here, show_default="cores, 2 to 4",
+    help="Processes that answer, about 200 MB each.",
+)  # fmt: skip
 def serve(workspace: Path, settings_file: Path, host: str, port: int, workers: int) -> None:
     """Answer `/v1`; Ctrl-C stops it.
 

@@ -35,7 +35,7 @@ from features.workspace import Workspace
 from serving.start import serve
 serve(Workspace(Path(sys.argv[1])), port=int(sys.argv[2]), ready=lambda url: print(url, flush=True))
 """
-NAME = "ana.silva"
+NAME, OTHER = "ana.silva", "ben.okafor"
 
 
 def main(workspace: Workspace, only: str = "") -> None:
@@ -53,7 +53,7 @@ def main(workspace: Workspace, only: str = "") -> None:
 
 
 def _pages(workspace: Workspace) -> dict[str, str]:
-    """The pages by name: each queue, the account that each begins with, the models."""
+    """The pages by name: each queue, the account that the first begins with, all the others."""
     keeper = Keeper(workspace)
     keeper.look()
     made = desk(keeper.state)
@@ -62,8 +62,15 @@ def _pages(workspace: Workspace) -> dict[str, str]:
         pages[words.key] = words.place
     words = next(w for w in QUEUES if w.model in made.state.scorers)
     first = part(made, words, Asked()).lines[0].account
-    pages["account"] = f"/console/accounts/{quote(first)}?model={words.model}"
-    return {**pages, "models": "/console/models", "model": f"/console/models/{words.model}"}
+    return pages | {
+        "account": f"/console/accounts/{quote(first)}?model={words.model}",
+        "shap-account": f"/console/shap/{words.model}/{quote(first)}",
+        "shap-queue": f"/console/shap/{words.model}",
+        "insights": "/console/insights",
+        "models": "/console/models",
+        "model": f"/console/models/{words.model}",
+        "settings": "/console/settings",
+    }
 
 
 def _pictured(
@@ -99,11 +106,14 @@ def _picture(page: Page, name: str, only: str) -> None:
 
 
 def _person(workspace: Workspace) -> str:
+    """An admin with a new password, and somebody else for the list of people."""
     ledger, password = opened(workspace), users.generated()
     if users.find(ledger, NAME) is None:
-        users.add(ledger, NAME, "viewer", password)
-    else:
-        users.set_password(ledger, NAME, password)
+        users.add(ledger, NAME, "admin", password)
+    users.set_role(ledger, NAME, "admin")
+    users.set_password(ledger, NAME, password)
+    if users.find(ledger, OTHER) is None:
+        users.add(ledger, OTHER, "reviewer", users.generated())
     return password
 
 

@@ -19,6 +19,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction
 
+from features.errors import InputError
 from features.events import CONTRACT, EVENTS, TIME
 from features.workspace import Workspace, sync
 
@@ -244,7 +245,9 @@ def _open(workspace: Workspace, name: str) -> DeltaTable | None:
     try:
         return DeltaTable(folder, version=version) if folder.is_dir() else None
     except TableNotFoundError:
-        return None
+        if version is None or not DeltaTable.is_deltatable(str(folder)):
+            return None
+        raise InputError(f"version {version} of {name}, which an erasure took") from None
 
 
 def _create(workspace: Workspace, name: str) -> DeltaTable:

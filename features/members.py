@@ -38,7 +38,8 @@ def members(workspace: Workspace, day: date) -> pd.DataFrame:
     both[numbers] = both[numbers].fillna(0.0)
     quiet = [0.0] * SHOWN_WEEKS
     both["weeks"] = [w if isinstance(w, list) else quiet for w in both["weeks"]]
-    return both.sort_values(["account_id", "uses", "user_id"], ascending=[True, False, True])
+    order = ["account_id", "uses", "user_id"]
+    return both.reset_index().sort_values(order, ascending=[True, False, True], ignore_index=True)
 
 
 def _told(workspace: Workspace, day: date) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from features.errors import SettingsError
+from features.plays import check_plays
 from features.settings import Settings
 
 
@@ -38,13 +39,15 @@ def load_settings(path: Path) -> Settings:
 def parse_settings(values: dict[str, Any], name: str = "goldpan.toml") -> Settings:
     """Check settings given as plain values; errors as in `load_settings`."""
     try:
-        return Settings.model_validate(_tuples(values))
+        settings = Settings.model_validate(_tuples(values))
     except ValidationError as error:
         lines = "\n  ".join(_explain(e, values) for e in error.errors())
         raise SettingsError(
             f"{error.error_count()} thing(s) in {name} that cannot be meant:\n  {lines}\n",
             do="Correct them and run the command again.",
         ) from None
+    check_plays(settings)
+    return settings
 
 
 def resolve_path(path: str, *, workspace: Path, base: Path) -> Path:

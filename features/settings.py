@@ -31,6 +31,7 @@ def _zone(name: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_zone)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Said = Annotated[str, Field(min_length=1, max_length=160)]
 
 
 class Company(Section):
@@ -342,6 +343,14 @@ class Grades(Section):
     c: float = Field(default=0.4, gt=0, lt=1)
 
 
+class Plays(Section):
+    """What to do: a signal or a group of the catalogue → a suggestion, by outcome."""
+
+    pql: dict[str, Said] = {}
+    upgrade: dict[str, Said] = {}
+    churn: dict[str, Said] = {}
+
+
 class Settings(Section):
     """All of `goldpan.toml`; `words`: an event → what people call it, as a plural."""
 
@@ -349,7 +358,7 @@ class Settings(Section):
     sources: tuple[Source, ...]
     calendar: Calendar = Calendar()
     events: Events = Events()
-    words: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = {}
+    words: dict[str, Said] = {}
     people: People = People()
     milestones: tuple[Milestone, ...] = ()
     journeys: tuple[Journey, ...] = ()
@@ -361,6 +370,7 @@ class Settings(Section):
     training: Training = Training()
     contact: Contact = Contact()
     grades: Grades = Grades()
+    plays: Plays = Plays()
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

@@ -17,6 +17,8 @@ from features.build import build
 from features.errors import InputError
 from features.history import changes
 from features.lifecycle.states import states
+from features.lifecycle.weekly import weekly
+from features.members import members
 from serving.scoring.accounts import LATER, Snapshot, load_snapshot
 from serving.scoring.batch import write_manifest
 from serving.scoring.lives import LIVES
@@ -34,12 +36,17 @@ def snapshot() -> Snapshot:
 @pytest.fixture(scope="module")
 def events() -> pd.DataFrame:
     """The events that were known by that day's midnight, each with the week before it."""
+    return known(MIDNIGHT)
+
+
+def known(midnight: pd.Timestamp) -> pd.DataFrame:
+    """What the lake knew of events by a midnight."""
     frame = lake.read_table(served().workspace, "events").to_pandas()
-    frame = frame[(frame["event_time"] < MIDNIGHT) & (frame["known_at"] <= MIDNIGHT)]
+    frame = frame[(frame["event_time"] < midnight) & (frame["known_at"] <= midnight)]
     people = lake.read_table(served().workspace, "users").to_pandas()
     home = dict(zip(people["user_id"], people["account_id"], strict=True))
     frame["account_id"] = frame["account_id"].fillna(frame["user_id"].map(home))
-    days = (MIDNIGHT - frame["event_time"]).dt.days
+    days = (midnight - frame["event_time"]).dt.days
     return frame.assign(back=days, week=days // 7, day=frame["event_time"].dt.date)
 
 
@@ -112,6 +119,26 @@ def test_weeks_count_core_use_and_tickets(snapshot, events) -> None:
             assert list(getattr(life, what)) == [counts.get(w, 0) for w in range(25, -1, -1)]
             total[what] += sum(getattr(life, what))
     assert min(total.values()) > 50
+
+
+def test_an_earlier_day_knows_nothing_that_came_later() -> None:
+    """People and weeks of eight weeks before, from a lake that holds all that came since."""
+    day = DAY - timedelta(weeks=8)
+    midnight = pd.Timestamp(day, tz="UTC")
+    events, quiet = known(midnight), served().settings.events
+    uses = events[~events["event"].isin([*quiet.passive, *quiet.notifications_shown])]
+    then = members(served().workspace, day).set_index(["account_id", "user_id"])
+    near = uses[uses["back"] < 28].groupby(["account_id", "user_id"]).size()
+    told = then.loc[then["uses"] > 0, "uses"]
+    assert told.sort_index().to_dict() == near.sort_index().to_dict()
+    assert len(near) > 50
+    assert then["joined"].max() < (day - date(1970, 1, 1)).days
+    assert not (then["left"] > (day - date(1970, 1, 1)).days).any()
+    core, tickets = weekly(served().workspace, served().settings, day)
+    for found, names in ((core, quiet.core_use_cases), (tickets, quiet.tickets)):
+        mine = events[events["event"].isin(names) & (events["week"] < 26)]
+        counts = mine.groupby("account_id").size().to_dict()
+        assert {a: sum(weeks) for a, weeks in found.items() if sum(weeks)} == counts
 
 
 def test_what_was_bought_is_told_as_far_as_it_was_known(snapshot) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     not CHROMIUM and not REQUIRED, reason="Chromium is not here: install Debian's chromium"
 )
 PLACES = ("/console", "/console/prospects", "/console/upgrades", "/console/models",
-          "/console/models/churn", "/console/insights",
+          "/console/models/churn", "/console/insights", "/console/shap/churn",
           "/console?q=nothing-of-that-name")  # fmt: skip
 WATCH = """
 window.violations = [];
@@ -266,7 +266,8 @@ def test_every_page_is_accessible_and_fits_the_screen(
     page.set_viewport_size({"width": width, "height": 900})
     page.goto("/console")
     account = page.locator("#results .row-link").first.get_attribute("href")
-    for place in (*PLACES, account, "/console/accounts/nobody"):
+    shap = str(account).partition("?")[0].replace("/accounts/", "/shap/churn/")
+    for place in (*PLACES, account, shap, "/console/accounts/nobody"):
         page.goto(place)
         assert found_by_axe(page, *rules) == [], place
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -76,12 +76,20 @@ def test_the_queue_at_risk_holds_each_customer_that_the_model_is_about_by_p_time
 
 @pytest.mark.parametrize("words", QUEUES, ids=lambda w: w.key)
 def test_the_reasons_of_a_line_are_the_largest_that_push_the_score_up(made, words):
-    """The first is the model's own largest positive contribution, in the words of the API."""
+    """The largest that one can act on, in the words of the API; then one of context, apart."""
     scorer = made.state.scorers[words.model]
     for line in every(made, words)[:30]:
         [answer] = scorer.answers(scorer.scores([made.table.row_of[line.account]]))
-        up = [r["text"] for r in answer["reasons"] if r["direction"] == "raises"][:2]
-        assert [p.text for p in line.reasons][: len(up)] == up
+        raising = [r for r in answer["reasons"] if r["direction"] == "raises"]
+        up = [r["text"] for r in raising if r["kind"] == "act"][:2]
+        act = [p for p in line.reasons if p.kind == "act"]
+        assert [p.text for p in act][: len(up)] == up
+        assert len(act) <= 2
+        context = [r["text"] for r in raising if r["kind"] != "act"][:1]
+        apart = [p for p in line.reasons if p.kind != "act"]
+        assert [p.text for p in apart][: len(context)] == context
+        assert line.reasons == (*act, *apart)
+        assert len(apart) <= 1
 
 
 def test_filters_keep_what_they_say_and_nothing_else(made):
@@ -264,6 +272,20 @@ def test_what_one_can_act_on_stands_apart_from_context(made):
         why = account(made, line.account).why
         assert all(kinds[p.signal] == "act" for p in why.act)
         assert all(kinds[p.signal] != "act" for p in why.context)
+
+
+def test_the_leading_reasons_say_what_to_do(made):
+    """The play of the snapshot's company for what raises the score and can be acted on."""
+    plays = made.snapshot.company["plays"]["churn"]
+    for line in every(made, AT_RISK):
+        why = account(made, line.account, "churn").why
+        told = [p for p in why.act if p.play]
+        raising = [p for p in why.act if p.raises]
+        assert all(p.play == plays[p.signal] and p.raises for p in told)
+        assert bool(told) == bool(raising)
+        assert len({p.play for p in told}) == len(told) <= 2
+        acted = [p for p in line.reasons if p.kind == "act"]
+        assert line.step == (plays[acted[0].signal] if acted else "")
 
 
 def test_an_account_that_is_not_there_is_told_as_such(made):

@@ -16,8 +16,9 @@ from test_serving_world import ROOT, authorization, free_port, served
 
 from features.lake import read_table
 from features.workspace import Workspace
-from serving.intake.collect import collected, waiting
+from serving.intake.collect import collected
 from serving.intake.frames import framed, whole
+from serving.intake.waiting import waiting
 
 STEPS = {
     "copied": ("serving.intake.collect", "publish_json"),

@@ -22,7 +22,8 @@ from test_serving_world import ROOT, authorization, free_port, served
 from features.workspace import Workspace
 from serving.intake import wire
 from serving.intake.fresh import Refresher, next_midnight
-from serving.intake.listening import Listening, told, why_not
+from serving.intake.listening import Listening, why_not
+from serving.intake.listening import told as told_to
 from serving.intake.overlay import only
 from serving.intake.wire import NotFreshError, rows_now
 
@@ -157,7 +158,6 @@ def test_who_asks_for_fresh_and_cannot_have_it_is_told_why(
 ) -> None:
     """Nobody there, one that is starting, one that refuses, one that takes too long."""
     asked = Asked(Workspace(copied(served().workspace, tmp_path / "copy")), "score")
-    monkeypatch.setattr(wire, "WAITS_SECONDS", 0.3)
     body = {"accounts": [someone()[1]], "fresh": True}
 
     def why() -> str:
@@ -171,13 +171,19 @@ def test_who_asks_for_fresh_and_cannot_have_it_is_told_why(
         assert "is starting" in why()
     with answered_by(asked.workspace, lambda qs: [q.tell(why_not("found /srv/a/b")) for q in qs]):
         assert why() == "found b"
+    monkeypatch.setattr(wire, "WAITS_SECONDS", 0.3)
     with answered_by(asked.workspace, lambda qs: None):
         assert why() == "no rows within 0 seconds"
+    problem = asked.refused(404, "unknown-account", "POST", "/v1/scores",
+                            json={"accounts": ["acc_nobody"], "fresh": True})  # fmt: skip
+    assert problem.detail.endswith(f"; nor can it be looked up now: {wire.NOBODY}.")
     plain = asked.post("/v1/scores", accounts=body["accounts"])
     assert not {"fresh", "not_fresh"} & plain.keys()
 
 
-def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) -> None:
+def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An account of a minute ago has a score, by rows from memory; an unknown one is an error.
 
     The night's snapshot knows neither, and the socket's path may be longer than the system takes.
@@ -187,11 +193,13 @@ def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) ->
     group = {"type": "group", "userId": "new", "groupId": "acc_new", "traits": {"name": "N"}}
     asked = Asked(intake.workspace, "score")
     refresher = Refresher(intake.workspace, SETTINGS)
+    refresher.warm_up()
+    monkeypatch.setattr(wire, "WAITS_SECONDS", 60.0)
 
     def answer(questions: Any) -> None:
         accounts = {a for q in questions for a in q.accounts}
         if questions:
-            told(questions, refresher.rows_now(accounts))
+            told_to(questions, refresher.rows_now(accounts))
 
     assert intake.post(group).status_code == 200
     with answered_by(intake.workspace, answer):
@@ -206,6 +214,22 @@ def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(tmp_path: Path) ->
         asked.refused(404, "unknown-account", "POST", "/v1/scores",
                       json={"accounts": ["acc_nobody"], "fresh": True})  # fmt: skip
     refresher.close()
+
+
+def test_readiness_tells_of_events_that_wait(tmp_path: Path) -> None:
+    """Without a process that takes them into the lake it says so, and what would."""
+    intake = Intake(copied(served().workspace, tmp_path / "copy"))
+    asked = Asked(intake.workspace)
+    assert asked.get("/readyz")["events"] == {"status": "in_the_lake", "bytes_waiting": 0}
+    assert intake.post(track()).status_code == 200
+    events = asked.get("/readyz")["events"]
+    assert (events["status"], events["bytes_waiting"] > 100) == ("waiting", True)
+    assert "goldpan ingest" in events["detail"]
+    with Listening(intake.workspace):
+        told = asked.get("/readyz")["events"]
+        assert told == {"status": "on_their_way", "bytes_waiting": events["bytes_waiting"]}
+    intake.collect()
+    assert asked.get("/readyz")["events"]["status"] == "in_the_lake"
 
 
 def test_words_that_are_no_answer_are_nobodys(tmp_path: Path) -> None:

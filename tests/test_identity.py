@@ -28,7 +28,7 @@ from tests.identity_reference import Row, final, owner
 
 START = datetime(2024, 2, 28, tzinfo=UTC)
 SEARCH = settings(
-    max_examples=int(os.environ.get("GOLDPAN_EXAMPLES", "6")) * 10,
+    max_examples=int(os.environ.get("GOLDPAN_EXAMPLES", "3")) * 10,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -178,7 +178,7 @@ def drawn(seed: int) -> World:
     return together(worlds_of([seed, seed + 1], END))
 
 
-@pytest.mark.parametrize("seed", [1, 11])
+@pytest.mark.parametrize("seed", [1, pytest.param(11, marks=pytest.mark.slow)])
 def test_what_is_learnt_later_changes_no_state(tmp_path: Path, seed: int) -> None:
     """States at t from everything equal states at t from only what was known at t."""
     everything, day = drawn(seed), END - timedelta(days=7)

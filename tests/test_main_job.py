@@ -209,8 +209,11 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert len(said.splitlines()) > 8
 
 
-@pytest.mark.parametrize("verb", ["build", "train"])
-@pytest.mark.parametrize("seconds", [2.0, 6.0])
+@pytest.mark.parametrize(
+    ("verb", "seconds"),
+    [("build", 2.0), ("train", 6.0), pytest.param("build", 6.0, marks=pytest.mark.slow),
+     pytest.param("train", 2.0, marks=pytest.mark.slow)],
+)  # fmt: skip
 def test_a_killed_step_is_completed_by_the_next(
     made: tuple[Path, str], tmp_path: Path, verb: str, seconds: float
 ) -> None:

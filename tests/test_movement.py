@@ -13,6 +13,7 @@ from scipy.special import expit
 from test_serving_world import made_up_rows, promote, served
 
 from features.workspace import Workspace
+from serving.api.routes.history import _loaded
 from serving.ledger.scores import Kept
 from serving.models.model import FeatureSpec, Model, load_bundle, promoted
 from serving.scoring.accounts import load_snapshot
@@ -193,3 +194,13 @@ def test_each_part_says_its_fact_and_its_cause(
 ) -> None:
     """What was done, what the calendar did, and what is bought or given are told apart."""
     assert said("logins", unit, kind, before, now) == (text, cause)
+
+
+def test_a_former_version_is_loaded_once_for_many_movements() -> None:
+    """The same object answers again; what is not that bundle, or is gone, is none."""
+    folder = promoted(served().workspace)["churn"]
+    first = _loaded(folder, model().digest)
+    assert first is not None
+    assert _loaded(folder, model().digest) is first
+    assert _loaded(folder, "another") is None
+    assert _loaded(folder.parent / "gone", model().digest) is None

@@ -13,7 +13,15 @@ def differs(names: tuple[str, ...]) -> list[str]:
     return sorted({cell.feature for cell in one.differences(features, found)} & {*names})
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+FIRST = {mutant.function.partition(":")[0]: mutant for mutant in reversed(MUTANTS)}
+"""Of each file the first mistake: these are tried every time, all of them in the long tests."""
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [m if m in FIRST.values() else pytest.param(m, marks=pytest.mark.slow) for m in MUTANTS],
+    ids=lambda mutant: mutant.name,
+)
 def test_a_leak_or_a_slip_is_caught(mutant: Mutant) -> None:
     """A pipeline that is wrong in one line differs from the reference, in just these features."""
     with mutant.alive():

@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import sqlite3
@@ -13,9 +14,11 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError, RefusedError
 from features.workspace import Workspace, publish_text
+from training.dataset import coded
 from training.fitting.calibrate import contributions
 from training.promoting.promotion import promote
 from training.records import bundle
+from training.records.cases import digest
 from training.records.tracking import connect, quietly
 from training.train import learn_all
 
@@ -70,7 +73,7 @@ def test_promotion_writes_a_whole_bundle_and_moves_pointer_and_alias(workspace):
     """The files, their digests, the pointer and the alias agree."""
     done = promote(workspace, SETTINGS, "churn", "1")
     names = {p.name for p in done.folder.iterdir()}
-    assert names - {"when.txt", "when.json"} == {
+    assert names - {"when.txt", "when.json", "cases.json"} == {
         "model.txt", "schema.json", "card.json", "manifest.json",
     }  # fmt: skip
     assert bundle.whole(done.folder)
@@ -80,6 +83,28 @@ def test_promotion_writes_a_whole_bundle_and_moves_pointer_and_alias(workspace):
     assert len(card["reference_quantiles"]) == 101
     assert card["reference_quantiles"] == sorted(card["reference_quantiles"])
     assert card["metrics"]["auc"]["low"] > 0.5
+
+
+def test_the_bundle_holds_past_cases_by_why_they_scored(workspace):
+    """Test rows only, named by a digest; their parts sum to the model's own log-odds."""
+    folder = promote(workspace, SETTINGS, "churn", "1").folder
+    told = json.loads((folder / "cases.json").read_text())
+    made = world(SETTINGS, accounts=500, days=450, strength=2.0, rates=BUSY, seed=1)
+    table = made.table.assign(
+        who=made.table["account_id"].map(digest), day=made.table["as_of"].astype(str).str[:10]
+    ).set_index(["who", "day"])
+    names = list(zip(told["accounts"], told["as_of"], strict=True))
+    schema = json.loads((folder / "schema.json").read_text())["features"]
+    assert told["signals"] == list(dict.fromkeys(f["signal"] for f in schema))
+    flat = np.frombuffer(base64.b64decode(told["parts"]), dtype="<f2").astype(float)
+    parts = flat.reshape(len(names), len(told["signals"]))
+    rows = table.loc[names]
+    X = np.stack([coded(rows[f["name"]], f.get("vocabulary")) for f in schema], axis=1)
+    whole = contributions(lgb.Booster(model_file=str(folder / "model.txt")), X, 1)
+    np.testing.assert_allclose(parts.sum(axis=1), whole[:, :-1].sum(axis=1), atol=0.01)
+    card = json.loads((folder / "card.json").read_text())
+    assert min(told["as_of"]) >= card["blocks"]["test"]["from"]
+    assert sum(told["outcome"]) == card["blocks"]["test"]["positives"]
 
 
 def test_the_promoted_model_scores_its_golden_rows(workspace):

@@ -306,6 +306,22 @@ def test_what_if_changes_the_prediction_and_says_that_it_is_no_more() -> None:
     world().refused(422, "model-not-applicable", "POST", prospect, json=body)
 
 
+def test_a_review_says_until_when_the_account_may_rest(own: Asked) -> None:
+    """A day within a year of the scoring day; another is refused, and says which it may be."""
+    account = some("customer", own)
+    address = f"/v1/accounts/{account}/reviews"
+    body = {"model": "churn", "verdict": "agree"}
+    kept = strictly(ReviewAnswer, own.post(address, 201, **body, snoozed_until="2026-07-15"))
+    assert kept.review.snoozed_until == "2026-07-15"
+    assert own.get(address)["reviews"][0]["snoozed_until"] == "2026-07-15"
+    for day in ("2026-07-01", "2027-07-03", "2026-02-30"):
+        wrong = {**body, "snoozed_until": day}
+        problem = own.refused(422, "invalid-request", "POST", address, json=wrong)
+        assert problem.expected == "a day after 2026-07-01, within a year, such as 2026-07-15"
+    for wrong in ({"snoozed_until": "soon"}, {"snoozed_until": None}):
+        own.refused(422, "invalid-request", "POST", address, json={**body, **wrong})
+
+
 def test_a_review_is_kept_with_its_score_and_its_key(own: Asked, tmp_path: Path) -> None:
     """It is listed, counted on the model's card, and exported so that no spreadsheet runs it."""
     account, other = some("customer", own), some("prospect", own)

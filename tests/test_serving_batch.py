@@ -184,6 +184,20 @@ def test_only_accounts_that_existed_and_were_known_that_day_are_scored() -> None
         living(workspace, date(2020, 1, 1))
 
 
+def test_a_day_that_nobody_looks_at_is_scored_without_the_past(tmp_path: Path) -> None:
+    """The weeks before, for the ledger: scores and states, no lives and no first day of a state."""
+    found, place = served(), Workspace(tmp_path)
+    for folder in ("lake", "rollups", "bundles"):
+        shutil.copytree(found.workspace.root / folder, place.root / folder)
+    week = date(2026, 6, 24)
+    snapshot = load_snapshot(score(place, found.settings, as_of=week, shown=False))
+    assert (snapshot.table.as_of, snapshot.lives) == ("2026-06-24", None)
+    assert {p.since for p in snapshot.profiles} == {None}
+    pairs = zip(snapshot.table.contexts, snapshot.profiles, strict=True)
+    paying = {c.population for c, p in pairs if p.state in ("customer", "active", "renewed")}
+    assert paying == {"customer"}
+
+
 def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
     """Its table is not read when one bit of it is wrong."""
     folder = Path(shutil.copytree(served().snapshot, tmp_path / "copy"))

@@ -1,6 +1,7 @@
 """A small simulated company, its models and its scored accounts: what the serving tests share."""
 
 import atexit
+import base64
 import functools
 import hashlib
 import json
@@ -25,6 +26,7 @@ from features.sources.ingest import ingest
 from features.workspace import Workspace, publish_json, publish_text
 from serving.ledger.database import opened
 from serving.ledger.keys import create
+from serving.models.cases import digest as case_digest
 from serving.models.model import contract_hash
 from serving.scoring.accounts import current_snapshot, load_snapshot
 from serving.scoring.batch import score
@@ -72,6 +74,7 @@ def promote(
     write_bundle(folder, name, features, rows, booster_of(rows, seed))
     if name == "churn":
         write_when(folder, features, rows)
+        write_cases(folder, features, rows)
     publish_text(folder.parent / "current", f"{version}\n")
     return folder
 
@@ -132,6 +135,25 @@ def write_when(folder: Path, features: list[dict[str, Any]], rows: np.ndarray) -
     seal(folder, json.loads((folder / "manifest.json").read_text()))
 
 
+def write_cases(folder: Path, features: list[dict[str, Any]], rows: np.ndarray) -> None:
+    """Past cases to compare with: the made-up rows, as if they had been accounts' of the world."""
+    booster = lightgbm.Booster(model_file=str(folder / "model.txt"))
+    given = booster.predict(rows, pred_contrib=True)[:, :-1]
+    signals = list(dict.fromkeys(f["signal"] for f in features))
+    parts = np.zeros((len(rows), len(signals)))
+    for place, feature in enumerate(features):
+        parts[:, signals.index(feature["signal"])] += given[:, place]
+    names = [f"acc_{row % 150 + 1:04d}" for row in range(len(rows))]
+    publish_json(
+        folder / "cases.json",
+        {"signals": signals, "accounts": [case_digest(name) for name in names],
+         "as_of": [f"2025-{row % 12 + 1:02d}-01" for row in range(len(rows))],
+         "outcome": (parts.sum(axis=1) > np.median(parts.sum(axis=1))).astype(int).tolist(),
+         "parts": base64.b64encode(parts.astype("<f2").tobytes()).decode()},
+    )  # fmt: skip
+    seal(folder, json.loads((folder / "manifest.json").read_text()))
+
+
 def card(name: str, probabilities: np.ndarray) -> dict[str, Any]:
     """What serving reads of a card."""
     return {
@@ -150,7 +172,8 @@ def card(name: str, probabilities: np.ndarray) -> dict[str, Any]:
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a bundle's manifest for its files as they are now."""
-    names = [n for n in (*FILES, "when.txt", "when.json") if (folder / n).exists()]
+    more = ("when.txt", "when.json", "cases.json")
+    names = [n for n in (*FILES, *more) if (folder / n).exists()]
     digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
     publish_json(folder / "manifest.json", {**manifest, "sha256": digests})
 

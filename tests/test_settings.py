@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from features.errors import SettingsError
+from features.plays import ASK, plays
 from features.read_settings import load_settings, parse_settings, resolve_path
 
 
@@ -49,6 +50,14 @@ def source(**more: Any) -> dict[str, Any]:
             ),
             r"limits\.calls\.by_plan names plan 'gold'",
         ),
+        (
+            values(plays={"churn": {"activ_users": "Call"}}),
+            r"a play for 'activ_users' in plays\.churn, which is no signal and no group; expected "
+            r"a signal \(active_days, active_users, .*\) or a group \(frequency, .*\)\. "
+            r"Did you mean 'active_users'\?",
+        ),
+        (values(plays={"renewal": {}}), "plays.renewal: found an unknown key; .*churn, pql, upgr"),
+        (values(plays={"churn": {"people": ""}}), "plays.churn.people: found ''"),
         (values(outcomes={"churn": {"horizon_days": 30}}), "0 of every_days, at_age_days and"),
         (
             values(outcomes={"pql": {"horizon_days": 30, "every_days": 7, "at_age_days": [7]}}),
@@ -100,3 +109,17 @@ def test_the_examples_can_be_read(path: Path) -> None:
     """Every settings file that is shipped as an example is sound, and says what it assumes."""
     assert load_settings(path).company.name == path.stem
     assert "# Assumptions:" in path.read_text(encoding="utf-8")
+
+
+def test_a_play_is_the_signals_own_then_its_groups_then_ours() -> None:
+    """For each outcome by itself; nothing is suggested of what nobody can act on."""
+    own = {"churn": {"active_users": "Call Ann", "people": "Call Bob"}}
+    found = plays(parse_settings(values(plays=own)))
+    assert found["churn"]["active_users"] == "Call Ann"
+    assert found["churn"]["turnover"] == "Call Bob"
+    assert found["churn"]["champion"] == "Call Bob"  # the settings' group goes before our signal
+    assert found["churn"]["use"] == ASK
+    assert found["pql"]["active_users"].startswith("Invite the team")
+    assert {"renewal", "plan", "tenure", "size"}.isdisjoint(found["churn"])
+    assert {*found} == {"pql", "upgrade", "churn"}
+    assert plays(parse_settings(values()))["churn"]["champion"].startswith("Reach the champion")

@@ -17,7 +17,7 @@ from serving.scoring.scorer import bind
 from serving.scoring.steady import MARGIN, PLACES, shown
 from serving.scoring.steady import leading as lead
 
-NAMES = "abcdefghijkl"
+NAMES, CONTEXT = "abcdefghijkl", "aceg"
 PARTS = st.dictionaries(st.sampled_from(NAMES), st.floats(-0.4, 0.4))
 
 
@@ -54,16 +54,17 @@ def test_what_gives_way_was_beaten_by_more_than_the_margin(
     before: dict[str, float], now: dict[str, float]
 ) -> None:
     """Each signal that was shown, and is used now with the same sign, is shown or beaten."""
-    former = shown(before)
-    told = shown(now, former)
+    former = shown(before, [], CONTEXT)
+    told = shown(now, former, CONTEXT)
     for name in told:
         assert (now[name[1:]] > 0) == (name[0] == "+")
         assert now[name[1:]] != 0
     for name in set(former) - set(told):
         size = now.get(name[1:], 0.0) * (1 if name[0] == "+" else -1)
-        new = [abs(now[n[1:]]) for n in told if n[0] == name[0] and n not in former]
+        alike = [n for n in told if n[0] == name[0] and (n[1:] in CONTEXT) == (name[1:] in CONTEXT)]
+        new = [abs(now[n[1:]]) for n in alike if n not in former]
         assert size <= 0 or max(new, default=0.0) > size + MARGIN - 1e-12
-    assert shown(now, told) == told
+    assert shown(now, told, CONTEXT) == told
 
 
 @given(st.lists(PARTS, min_size=1, max_size=5), PARTS)
@@ -72,10 +73,22 @@ def test_a_queues_reasons_are_the_first_raising_ones_of_every_list(
 ) -> None:
     """Whatever was shown before."""
     parts = np.array([[of.get(name, 0.0) for name in NAMES] for of in accounts])
-    former = shown(before)
-    for top, of in zip(lead(parts, NAMES, [former] * len(accounts), 2), accounts, strict=True):
-        raising = [name[1:] for name in shown(of, former) if name[0] == "+"][:2]
-        assert [NAMES[i] for i in top if i >= 0] == raising
+    former, context = shown(before, [], CONTEXT), np.array([n in CONTEXT for n in NAMES])
+    for mine in (context, ~context):
+        tops = lead(np.where(mine, parts, 0), NAMES, [former] * len(accounts), 2)
+        for top, of in zip(tops, accounts, strict=True):
+            told = [name[1:] for name in shown(of, former, CONTEXT) if name[0] == "+"]
+            expected = [name for name in told if mine[NAMES.index(name)]][:2]
+            assert [NAMES[i] for i in top if i >= 0] == expected
+
+
+def test_context_takes_no_place_from_what_one_can_act_on() -> None:
+    """However large: five of each are held, and each gives way only to its own kind."""
+    parts = {"plan": 2.0, "renewal": 1.9, "tenure": 1.8, "use": 0.3, "seats": 0.25}
+    context = {"plan", "renewal", "tenure"}
+    told = shown(parts, ["+seats", "+use"], context)
+    assert told[:3] == ["+plan", "+renewal", "+tenure"]
+    assert told[3:] == ["+seats", "+use"]  # use is larger, by less than the margin
 
 
 def test_the_night_the_queue_and_the_api_show_the_same_reasons() -> None:
@@ -93,8 +106,10 @@ def test_the_night_the_queue_and_the_api_show_the_same_reasons() -> None:
         names = kept[snapshot.table.ids[row]]
         signs = {"raises": "+", "lowers": "-"}
         assert [signs[r["direction"]] + r["signal"] for r in answer["reasons"]] == names[:PLACES]
-        raising = [name[1:] for name in names if name[0] == "+"][:2]
-        assert [scorer.model.signals[i] for i in queue[row] if i >= 0] == raising
+        raising = [name[1:] for name in names if name[0] == "+"]
+        act = [name for name in raising if name not in scorer.context][:2]
+        context = [name for name in raising if name in scorer.context][:1]
+        assert [scorer.model.signals[i] for i in queue[row] if i >= 0] == [*act, *context]
 
 
 def test_a_night_keeps_its_day_and_reads_the_last_one_before() -> None:

@@ -1,5 +1,6 @@
 """What the ledger keeps, as the command line shows it."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -25,3 +26,13 @@ def audited(found: Any) -> None:
         OUT.print("[green]✓[/green] the same to the bit, contributions included")
     for difference in found.differences:
         OUT.print(f"[red]✗[/red] {escape(difference)}", soft_wrap=True)
+
+
+def erased(gone: Mapping[str, int], made: Iterable[str]) -> None:
+    """What was taken out, table by table, and what is to be made again."""
+    table = titled("Erased", "table", "rows")
+    for name, rows in gone.items():
+        table.add_row(name, f"{rows:,}")
+    OUT.print(table)
+    OUT.print(f"Gone whole, to be made again: {', '.join(made)}.")
+    OUT.print("Now: goldpan build, goldpan score. What was exported before is not ours to erase.")

@@ -6,12 +6,14 @@ and hands the result over. Nothing is written outside the workspace.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import ibis
 import pandas as pd
 import pyarrow as pa
+from ibis.expr.operations import InMemoryTable
 
 from features.engines.files import as_arrow, parquet_files
 from features.errors import SettingsError
@@ -110,6 +112,15 @@ class Filled:
     lasting: bool
 
 
+@lru_cache(maxsize=1024)
+def _compiled(statement: Any, con: Any) -> str:
+    """The SQL of an expression: it costs more than its run, and a second build asks for the same.
+
+    Two connections with the same settings are equal to ibis.
+    """
+    return str(con.compile(statement.to_expr()))
+
+
 class DuckDBEngine:
     """DuckDB in this process, with its threads, memory and spill folder set."""
 
@@ -117,9 +128,10 @@ class DuckDBEngine:
         self._con: Any = ibis.duckdb.connect(
             threads=settings.training.threads,
             memory_limit=settings.engine.memory,
-            temp_directory=str(workspace.tmp / "duckdb"),
             preserve_insertion_order=False,
         )
+        spill = str(workspace.tmp / "duckdb").replace("'", "''")
+        self._con.raw_sql(f"SET temp_directory = '{spill}'")
         self._kept: list[str] = []
         self._lasting: set[str] = set()
         self._noting: list[Filled] | None = None
@@ -191,7 +203,9 @@ class DuckDBEngine:
 
     def _sql(self, table: ibis.Table) -> str:
         self._con._run_pre_execute_hooks(table)  # makes the memtables of the expression known
-        return str(self._con.compile(table))
+        if table.op().find(InMemoryTable):  # not to be kept alive for its statement
+            return str(self._con.compile(table))
+        return _compiled(table.op(), self._con)
 
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""

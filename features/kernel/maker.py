@@ -22,10 +22,10 @@ FORMAT = ds.ParquetFileFormat(dictionary_columns=set(TEXTS))
 
 
 class KernelMaker(Maker):
-    """Makes the files of weeks in a row; whose an event is, is asked of SQL where links say so."""
+    """Makes the files of a block of weeks; asks SQL whose an event is where links say so."""
 
     def make(self, weeks: list[int], files: list[str]) -> dict[str, str]:
-        """Write the rollups of some weeks in a row; week → the name of its files."""
+        """Write the rollups of a block of weeks; week → the name of its files."""
         rows = self._complete(weeks, files)
         if rows is None:
             rows = self._assigned(weeks, files)

@@ -95,7 +95,8 @@ class State:
 
     def rows(self, accounts: Sequence[str]) -> pa.Table:
         """The feature table's rows of some accounts (sorted)."""
-        numbers = iter(np.array([self.numbers(account) for account in accounts]).T)
+        matrix = np.array([self.numbers(account) for account in accounts]).T
+        numbers = iter(matrix)
         told = [self.told[account] for account in accounts]
         facts = pa.concat_tables([one.table.slice(one.row, 1) for one in told])
         columns = {"account_id": pa.array(accounts), **{name: facts[name] for name in CONTEXT}}
@@ -108,7 +109,8 @@ class State:
                 else pa.array(next(numbers), from_pandas=True)
             )
         table = pa.table([columns[name] for name in self.schema.names], names=self.schema.names)
-        return check_finite(table.cast(self.schema), self.features)
+        rows = table.cast(self.schema)
+        return check_finite(rows, self.features) if np.isinf(matrix).any() else rows
 
     def knows(self, made: Manifest, accounts: Collection[str]) -> bool:
         """Whether `fold` can take over rollups: no week is gone, no event changes what keys are."""

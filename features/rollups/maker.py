@@ -1,4 +1,4 @@
-"""Makes the files of weeks in a row: by SQL here, by the kernel in `features.kernel.maker`."""
+"""Makes the files of a block of weeks: by SQL here, by the kernel in `features.kernel.maker`."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ KEYS = {
 
 
 class Maker:
-    """Makes the files of weeks in a row."""
+    """Makes the files of a block of weeks."""
 
     def __init__(self, engine: Engine, workspace: Workspace, settings: Settings) -> None:
         self.engine, self.settings, self.folder = engine, settings, workspace.rollups
@@ -31,7 +31,7 @@ class Maker:
         self.told = [lake.table_state(workspace, name) for name in ("users", "identities")]
 
     def make(self, weeks: list[int], files: list[str]) -> dict[str, str]:
-        """Write the rollups of some weeks in a row; week → the name of its files.
+        """Write the rollups of a block of weeks; week → the name of its files.
 
         `files`: those of the events of these weeks and of the day before.
         """
@@ -85,7 +85,7 @@ def new_names(weeks: list[int]) -> dict[str, str]:
 
 
 def span_us(weeks: list[int]) -> tuple[int, int]:
-    """From the day before some weeks in a row, for sessions across midnight, to their end."""
+    """From the day before a block of weeks, for sessions across midnight, to their end."""
     return (weeks[0] * 7 - 1) * DAY_US, (weeks[-1] + 1) * 7 * DAY_US
 
 

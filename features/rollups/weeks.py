@@ -168,20 +168,21 @@ def _together(counts: Iterable[dict[int, int]]) -> dict[int, int]:
 
 
 def _holds(weeks: Iterable[int], block: Sequence[int]) -> bool:
-    """Whether a file may hold events of weeks in a row, or of the day before them."""
+    """Whether a file may hold events of a block of weeks, or of the day before them."""
     return any(block[0] - 1 <= week <= block[-1] for week in weeks)
 
 
 def _blocks(weeks: Sequence[int], counts: dict[int, int]) -> Iterator[list[int]]:
-    """Weeks in a row, together at most BLOCK_EVENTS events.
+    """Weeks between which no other one holds events, together at most BLOCK_EVENTS events.
 
-    >>> list(_blocks([1, 2, 4], {1: 5, 2: 5, 4: 5}))
-    [[1, 2], [4]]
+    >>> list(_blocks([1, 2, 4, 6], {1: 5, 2: 5, 4: 5, 5: 5, 6: 5}))
+    [[1, 2, 4], [6]]
     """
     block: list[int] = []
     for week in weeks:
         size = sum(counts[w] for w in block) + counts[week]
-        if block and (week != block[-1] + 1 or size > BLOCK_EVENTS):
+        apart = block and any(w in counts for w in range(block[-1] + 1, week))
+        if block and (apart or size > BLOCK_EVENTS):
             yield block
             block = []
         block.append(week)

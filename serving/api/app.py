@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from serving.api.access import Doorkeeper, declared, open_to_all
-from serving.api.answers import request_id
+from serving.api.answers import refused, request_id
 from serving.api.backing import Backing
 from serving.api.guard import Guard, failure
 from serving.api.idempotency import Idempotent
@@ -25,6 +25,7 @@ from serving.api.routes import (
     scores,
     whatif,
 )
+from serving.api.straight import Straight
 from serving.console import app as console
 from serving.console.front import HOME, FrontDoor
 
@@ -43,7 +44,7 @@ def create_app(backing: Backing) -> FrontDoor:
     routers = [declared(area.routes(backing)) for area in AREAS]
     app, doorkeeper = framework(routers), Doorkeeper(backing.ledger)
     app.state.doorkeeper = doorkeeper
-    inside = Idempotent(app, backing.ledger)
+    inside = Idempotent(Straight(app, app.state.routes), backing.ledger)
     free = open_to_all(r for r in app.state.routes.values() if not r.path.startswith(HOME))
     return FrontDoor(Guard(inside, doorkeeper, limits_of(), free, HOME))
 
@@ -71,14 +72,9 @@ def framework(routers: list[APIRouter]) -> FastAPI:
     return app
 
 
-def _told(request: Request, problem: ProblemError) -> Response:
-    request.state.problem = problem.kind
-    return problem.response(request_id(request))
-
-
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this type only
-    return _told(request, error)
+    return refused(request, error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -87,7 +83,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
     detail = f"{error.detail}: {request.method} {shown(request.url.path)}."
     headers = dict(error.headers or {})
-    return _told(request, ProblemError(kind, detail, status=error.status_code, headers=headers))
+    return refused(request, ProblemError(kind, detail, status=error.status_code, headers=headers))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -101,11 +97,11 @@ async def _invalid(request: Request, error: Exception) -> Response:
         }
         for one in error.errors()[:20]
     ]
-    return _told(request, invalid(errors))
+    return refused(request, invalid(errors))
 
 
 async def _failure(request: Request, error: Exception) -> Response:
-    return _told(request, failure(error, request_id(request)))
+    return refused(request, failure(error, request_id(request)))
 
 
 def _expected(message: str) -> str:

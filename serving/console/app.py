@@ -8,7 +8,16 @@ from serving.api.problems import ProblemError, shown
 from serving.console.access import signed_in
 from serving.console.front import HOME
 from serving.console.pages import Page
-from serving.console.routes import accounts, files, insights, models, queues, settings, sign_in
+from serving.console.routes import (
+    accounts,
+    files,
+    insights,
+    models,
+    queues,
+    settings,
+    shap,
+    sign_in,
+)
 from serving.console.views.desk import Desks
 
 
@@ -19,7 +28,8 @@ def routes(backing: Backing) -> APIRouter:
     router = APIRouter(route_class=Page, include_in_schema=False)
     for part in (files.routes(backing), sign_in.routes(backing), queues.routes(backing, desks),
                  accounts.routes(backing, desks), models.routes(backing, desks),
-                 insights.routes(backing), settings.routes(backing)):  # fmt: skip
+                 shap.routes(backing, desks), insights.routes(backing),
+                 settings.routes(backing)):  # fmt: skip
         for route in part.routes:
             router.routes.append(route)
 

@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from features.workspace import Workspace
 
+NEEDS = ("deltalake", "duckdb", "ibis", "numba")
 STOP_SECONDS = 15.0
 AGAIN_SECONDS = 5.0
 
@@ -60,9 +62,11 @@ def refreshing(
 ) -> Iterator[Callable[[], None]]:
     """Yield what is to be called now and then, so that a refresher is there until the block ends.
 
-    Without readable settings there is none: events are kept, and wait for `goldpan ingest`.
+    Without readable settings, or where only the service's own packages are installed, there is
+    none: events are kept, and wait for `goldpan ingest`.
     """
-    if settings is None or not settings.is_file():
+    able = all(find_spec(name) for name in NEEDS)
+    if settings is None or not settings.is_file() or not able:
         yield lambda: None
         return
     beside = Beside(workspace, settings, environment, folder)

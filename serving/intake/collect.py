@@ -10,7 +10,7 @@ import fcntl
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -28,21 +28,21 @@ from features.sources.staging import clear, digest_of
 from features.turns import alone
 from features.workspace import Workspace, publish_file, publish_json
 from serving.intake.frames import whole
-from serving.intake.journal import ENDING, folder_of
+from serving.intake.waiting import (
+    CALLS,
+    REFUSED,
+    Position,
+    calls_of,
+    journals,
+    note_of,
+    read_position,
+    waiting_files,
+)
 
 SOURCE = "intake"
 AT_ONCE = 8 << 20
 """Bytes that become one file: what comes after waits for its turn."""
-CALLS, REFUSED = ".jsonl", ".refused"
 Part = Literal["events", "users", "accounts", "identities"]
-
-
-@dataclass(frozen=True)
-class Position:
-    """`segment`: the number of the next file; `read`: the offset up to which a journal was read."""
-
-    segment: int = 1
-    read: dict[str, int] = field(default_factory=dict)
 
 
 def collected(workspace: Workspace, settings: Settings) -> list[SourceCount]:
@@ -52,7 +52,7 @@ def collected(workspace: Workspace, settings: Settings) -> list[SourceCount]:
     ingests into the workspace.
     """
     counts: list[SourceCount] = []
-    for left in _folder(workspace).glob(".*"):  # half-made by a run that was killed
+    for left in calls_of(workspace).glob(".*"):  # half-made by a run that was killed
         left.unlink()
     more = True
     while more:  # what a killed run noted comes first
@@ -74,35 +74,13 @@ def collected_unless_served(workspace: Workspace, settings: Settings) -> list[So
         return collected(workspace, settings)
 
 
-def waiting(workspace: Workspace) -> bool:
-    """Whether anything has not reached the lake yet."""
-    read = read_position(workspace).read
-    unread = (p.stat().st_size > read.get(p.name, 0) for p in _journals(workspace))
-    return any(unread) or bool(waiting_files(workspace))
-
-
-def waiting_files(workspace: Workspace) -> list[Path]:
-    """The files that are noted and not ingested yet."""
-    following = read_position(workspace).segment
-    found = [p for ending in (CALLS, REFUSED) for p in _folder(workspace).glob(f"[0-9]*{ending}")]
-    return sorted(path for path in found if int(path.stem) < following)
-
-
-def read_position(workspace: Workspace) -> Position:
-    """How far the journals were read."""
-    try:
-        return Position(**json.loads(_note(workspace).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return Position()
-
-
 def take(workspace: Workspace) -> bool:
     """Copy what the journals hold to files that are to be ingested; whether there was anything."""
     position = read_position(workspace)
     read: dict[str, int] = {}
     lines: list[bytes] = []
     room = AT_ONCE
-    for path in _journals(workspace):
+    for path in journals(workspace):
         noted = position.read.get(path.name, 0)
         offset, records = _unread(path, noted, room)
         if not records and _forgotten(path, noted):
@@ -114,25 +92,13 @@ def take(workspace: Workspace) -> bool:
         return False
     for ending, refused in ((CALLS, False), (REFUSED, True)):
         mine = [x for x in lines if x.startswith(b'{"refused":') is refused]
-        file = _folder(workspace) / f"{position.segment:09}{ending}"
+        file = calls_of(workspace) / f"{position.segment:09}{ending}"
         file.unlink(missing_ok=True)  # of a run that was killed before its note
         if mine:
             with publish_file(file) as staged:
                 staged.write_bytes(b"\n".join(mine) + b"\n")
-    publish_json(_note(workspace), asdict(Position(position.segment + 1, read)))
+    publish_json(note_of(workspace), asdict(Position(position.segment + 1, read)))
     return True
-
-
-def _journals(workspace: Workspace) -> list[Path]:
-    return sorted(folder_of(workspace).glob(f"[0-9]*{ENDING}"))
-
-
-def _folder(workspace: Workspace) -> Path:
-    return workspace.root / "intake" / "calls"
-
-
-def _note(workspace: Workspace) -> Path:
-    return workspace.root / "intake" / "position.json"
 
 
 def _unread(path: Path, offset: int, room: int) -> tuple[int, list[bytes]]:

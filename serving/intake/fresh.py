@@ -22,8 +22,9 @@ from features.resident.resident import Resident
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.intake import overlay
-from serving.intake.collect import collected, waiting
+from serving.intake.collect import collected
 from serving.intake.touched import TABLES, touched, versions
+from serving.intake.waiting import waiting
 from serving.scoring.accounts import current_snapshot
 
 log = logging.getLogger("goldpan.intake")
@@ -38,6 +39,7 @@ class Refresher:
     resident: Resident = field(init=False)
     known: str = ""
     behind: bool = True
+    _looked_at: tuple[str, str | None] = ("", None)
 
     def __post_init__(self) -> None:
         self.resident = Resident(self.workspace, self.settings)
@@ -57,7 +59,7 @@ class Refresher:
         if self._states() != self.known:  # somebody else ingested
             self.resident.forget_peers()
         collected(self.workspace, self.settings)
-        if why := why_not(self.workspace, self.settings):
+        if why := self._why_not():
             log.warning("scores are not made fresh: %s", why)
             self.behind = False
             return 0
@@ -85,7 +87,7 @@ class Refresher:
         """
         if self.due() or self._states() != self.known:
             self.round()
-        if why := why_not(self.workspace, self.settings):
+        if why := self._why_not():
             raise NotReadyError(why, do="Run `goldpan score`.")
         day = next_midnight()
         if not self.resident.holds(day):  # midnight has passed, or somebody else ingested just now
@@ -108,6 +110,13 @@ class Refresher:
             return dict(json.loads(_note(self.workspace).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return of_snapshot(self.workspace)
+
+    def _why_not(self) -> str | None:
+        """`why_not`, asked once for each snapshot, which never changes."""
+        snapshot = current_snapshot(self.workspace).name
+        if self._looked_at[0] != snapshot:
+            self._looked_at = snapshot, why_not(self.workspace, self.settings)
+        return self._looked_at[1]
 
     def _states(self) -> str:
         return repr([lake.table_state(self.workspace, name) for name in CONTRACT])

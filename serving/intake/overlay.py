@@ -25,6 +25,7 @@ from serving.models.integrity import digest
 from serving.scoring.accounts import Snapshot, Table, as_table
 from serving.scoring.accounts import encoder as encoder_for
 from serving.scoring.profiles import Profile
+from serving.scoring.remembered import Remembered
 from serving.scoring.scorer import Scorer
 from serving.state import State
 
@@ -134,7 +135,9 @@ def only(state: State, rows: pa.Table) -> State:
     table = as_table(rows)
     snapshot = replace(state.snapshot, table=table, profiles=())
     scorers = {
-        name: replace(scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table))
+        name: replace(
+            scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table), told=Remembered()
+        )
         for name, scorer in state.scorers.items()
     }
     return replace(state, snapshot=snapshot, scorers=MappingProxyType(scorers))
@@ -143,7 +146,8 @@ def only(state: State, rows: pa.Table) -> State:
 def _rebound(scorer: Scorer, snapshot: Snapshot) -> Scorer:
     """The scorer over a table with fresh rows: their probabilities are new, the others stay."""
     table = snapshot.table
-    bound = replace(scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table))
+    encoder = encoder_for(scorer.model, table)
+    bound = replace(scorer, snapshot=snapshot, encoder=encoder, told=Remembered())
     chances = np.concatenate(
         [scorer.chances, np.full(len(table.ids) - len(scorer.chances), np.nan)]
     )

@@ -1,8 +1,8 @@
 """The promoted model's files: verified before they are read, immutable once loaded.
 
 A bundle is `bundles/<name>/<version>/` with `model.txt`, `schema.json`, `card.json`,
-`manifest.json` and, where it tells when, `when.txt` and `when.json`; `bundles/<name>/current` says
-which version is promoted.
+`manifest.json` and, where it tells when, `when.txt` and `when.json`, and past cases to compare with
+in `cases.json`; `bundles/<name>/current` says which version is promoted.
 """
 
 import hashlib
@@ -20,7 +20,8 @@ from scipy.special import expit
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace
-from serving.models import when
+from serving.models import cases, when
+from serving.models.cases import Cases
 from serving.models.integrity import digest, parse_json, read_verified
 from serving.models.when import When
 
@@ -47,7 +48,8 @@ class Model:
     """One promoted model, ready to score; its probability *is* the calibrated one.
 
     `group_of[i]` is the index in `signals` of the signal that feature `i` belongs to. `digest`: the
-    sha256 of the sha256 of the bundle's files. `when`: None where the bundle does not tell it.
+    sha256 of the sha256 of the bundle's files. `when`, `cases`: None where the bundle does not tell
+    it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Model:
     booster: Any
     digest: str = ""
     when: When | None = None
+    cases: Cases | None = None
     lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
@@ -124,7 +127,11 @@ def load_bundle(folder: Path) -> Model:
         features = _features(schema)
         model = _assemble(manifest, features, card, contents["model.txt"], folder)
         _check_golden(model, manifest["golden"], folder)
-        model = replace(model, when=_when(contents, schema["features"], folder))
+        model = replace(
+            model,
+            when=_when(contents, schema["features"], folder),
+            cases=_cases(contents, model.signals, folder),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise _defect(folder, f"a part that cannot be read ({error!r})") from None
     return model
@@ -138,7 +145,7 @@ def verify_bundle(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     if not folder.is_dir():
         raise NotReadyError(f"no bundle at {folder}", do=TRAIN_AGAIN)
     contents, manifest = read_verified(folder, FILES, do=TRAIN_AGAIN)
-    if more := [name for name in when.FILES if name in manifest["sha256"]]:
+    if more := [name for name in (*when.FILES, cases.FILE) if name in manifest["sha256"]]:
         contents |= read_verified(folder, more, do=TRAIN_AGAIN)[0]
     schema = parse_json(contents["schema.json"], folder / "schema.json")
     if contract_hash(schema.get("features")) != schema.get("hash"):
@@ -205,6 +212,13 @@ def _when(
         return None
     told = parse_json(contents["when.json"], folder / "when.json")
     return when.assemble(_booster(contents["when.txt"], folder, "when.txt"), told, features)
+
+
+def _cases(contents: Mapping[str, bytes], signals: tuple[str, ...], folder: Path) -> Cases | None:
+    """The past cases that the bundle holds; None where it holds none."""
+    if cases.FILE not in contents:
+        return None
+    return cases.assemble(parse_json(contents[cases.FILE], folder / cases.FILE), signals)
 
 
 def _booster(text: bytes, folder: Path, name: str = "model.txt") -> Any:

@@ -4,7 +4,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,13 +70,31 @@ class Table:
         """Feature name → its column."""
         return {name: column for column, name in enumerate(self.names)}
 
-    def facts(self, row: int) -> dict[str, Fact]:
+    def facts(self, row: int) -> "Facts":
         """Feature → the account's value: a number (NaN when missing) or a word (None)."""
-        found: dict[str, Fact] = dict(zip(self.names, self.matrix[row].tolist(), strict=True))
-        for name, words in self.categories.items():
-            code = self.matrix[row, self.column_of[name]]
-            found[name] = None if np.isnan(code) else words[int(code)]
-        return found
+        return Facts(self, row)
+
+
+@dataclass(frozen=True)
+class Facts(Mapping[str, Fact]):
+    """What `Table.facts` tells of one row, each looked up when it is asked for."""
+
+    table: Table
+    row: int
+
+    def __getitem__(self, name: str) -> Fact:
+        """The account's value of one feature; KeyError when there is no such feature."""
+        value = float(self.table.matrix[self.row, self.table.column_of[name]])
+        words = self.table.categories.get(name)
+        return value if words is None else None if np.isnan(value) else words[int(value)]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the features."""
+        return iter(self.table.names)
+
+    def __len__(self) -> int:
+        """How many features there are."""
+        return len(self.table.names)
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,7 @@ class Encoder:
 
     def rows(self, table: Table, which: NDArray[np.intp]) -> NDArray[np.float32]:
         """The model's rows for some accounts; a category that it never saw is NaN."""
-        rows = np.ascontiguousarray(table.matrix[np.ix_(which, self.columns)])
+        rows = np.ascontiguousarray(table.matrix[which[:, None], self.columns])
         for column, known in self.codes.items():
             code = rows[:, column]
             seen = ~np.isnan(code)

@@ -141,7 +141,7 @@ def _write_told(
     """
     every = EVERY if shown else THAT_DAY_ALONE
     told = timeline(workspace, settings, day, every=every, progress=progress)
-    write_profiles(folder, workspace, day, FILES[0], told)
+    write_profiles(folder, workspace, day, FILES[0], told, since=shown)
     if not shown:
         return ()
     write_lives(folder, workspace, settings, day, FILES[0], told, progress)

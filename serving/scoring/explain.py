@@ -1,7 +1,7 @@
 """Contributions → reasons in plain words, with the account's own fact. Pure functions."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serving.scoring.steady import shown
@@ -55,15 +55,17 @@ def reasons(
     currency: str = "USD",
     top: int = TOP,
     former: Sequence[str] = (),
+    context: Collection[str] | None = None,
 ) -> list[Reason]:
     """The signals that moved the score most, largest first; never one that the model did not use.
 
     `parts`: signal → log-odds. `facts`: feature → the account's value. `peers`: feature → median.
     `former`: what was shown at the former nightly score, which gives way only when it is beaten by
-    a margin (`serving.scoring.steady`).
+    a margin (`serving.scoring.steady`). `context`: what nobody can act on, by default by its kind.
     """
     used = {signal: part for signal, part in parts.items() if part != 0}
     total = sum(abs(part) for part in used.values())
+    told = shown(used, former, context_of(wordings) if context is None else context)
     return [
         Reason(
             signal=signal,
@@ -74,8 +76,13 @@ def reasons(
             share=abs(used[signal]) / total,
             kind=wordings[signal].kind,
         )
-        for signal in [name[1:] for name in shown(used, former)[:top]]
+        for signal in [name[1:] for name in told[:top]]
     ]
+
+
+def context_of(wordings: Mapping[str, Wording]) -> frozenset[str]:
+    """The signals that nobody can act on: what is context, and what is fixed."""
+    return frozenset(name for name, wording in wordings.items() if wording.kind != "act")
 
 
 def sentence(
@@ -114,7 +121,7 @@ def _own(wording: Wording, now: float | None, before: float | None, currency: st
     label, unit = wording.label, wording.unit
     if now is None:
         past = "" if before is None else f", {amount(before, wording, currency)} before"
-        return f"{label}: no data{past}"
+        return f"{label}: {'no data' if wording.kind == 'act' else 'not known'}{past}"
     tail = _in_full(now, wording, currency)
     if before is None:
         return f"{label}: {tail}"

@@ -18,7 +18,10 @@ SHOWN = 2
 
 @dataclass(frozen=True)
 class Leading:
-    """`top[row]`: indices into the model's signals, in the order of `steady.shown`, -1 for none."""
+    """`top[row]`: indices into the model's signals, in the order of `steady.shown`, -1 for none.
+
+    The first two are signals that one can act on, the third is context.
+    """
 
     scorer: Scorer
     top: Rows
@@ -26,7 +29,9 @@ class Leading:
 
 def leading(scorer: Scorer, former: Leading | None = None) -> Leading:
     """The leading signals of every account; what the former one knew of the same rows stays."""
-    top = np.full((len(scorer.chances), SHOWN), -1, dtype=np.intp)
+    signals = scorer.model.signals
+    top = np.full((len(scorer.chances), SHOWN + 1), -1, dtype=np.intp)
+    context = np.array([signal in scorer.context for signal in signals], dtype=bool)
     asked = ~np.isnan(scorer.chances)
     if former is not None and (same := _unchanged(scorer, former.scorer)).any():
         top[same] = former.top[same[: len(former.top)].nonzero()[0]]
@@ -35,7 +40,11 @@ def leading(scorer: Scorer, former: Leading | None = None) -> Leading:
         rows = scorer.encoder.rows(scorer.snapshot.table, np.array(block, dtype=np.intp))
         parts = by_signal(scorer.model, scorer.model.contributions(rows))
         held = [scorer.shown_before(row) for row in block]
-        top[block] = steady.leading(parts, scorer.model.signals, held, SHOWN)
+        both = [
+            steady.leading(np.where(mine, parts, 0.0), signals, held, count)
+            for mine, count in ((~context, SHOWN), (context, 1))
+        ]
+        top[block] = np.column_stack(both)
         time.sleep(0.0005)  # whoever waits for the model goes first
     return Leading(scorer, top)
 

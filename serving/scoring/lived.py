@@ -123,10 +123,12 @@ def _changes(workspace: Workspace, settings: Settings, day: date) -> Rows:
 
 def _people(workspace: Workspace, day: date) -> Rows:
     """Each account's people, the busiest first, those who left last."""
-    found = members(workspace, day).reset_index()
+    found = members(workspace, day)
     for name in ("joined", "left", "last"):
-        found[name] = [None if np.isnan(n) else _date(n) for n in found[name].astype(float)]
-    found["role"] = found["role"].where(found["role"].notna(), None)
+        numbers = found[name].astype(float)
+        found[name] = pd.Series([None if np.isnan(n) else _date(n) for n in numbers], dtype=object)
+    roles = [None if pd.isna(role) else role for role in found["role"]]
+    found["role"] = pd.Series(roles, dtype=object)  # as text, None would be NaN
     gone = found["left"].notna()
     return _grouped(pd.concat([found[~gone], found[gone]]), list(PERSON))
 

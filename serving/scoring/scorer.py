@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from serving.ledger.scores import row_digest, score_id
 from serving.models.model import Model
 from serving.scoring.accounts import Encoder, Snapshot, encoder
 from serving.scoring.eligibility import why_not
-from serving.scoring.explain import reasons
+from serving.scoring.explain import context_of, reasons
+from serving.scoring.remembered import Remembered
 from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
 from serving.scoring.steady import shown
 
@@ -61,6 +62,7 @@ class Scorer:
     encoder: Encoder
     chances: NDArray[np.float64]
     peers: NDArray[np.float64]
+    told: Remembered = field(default_factory=Remembered, repr=False, compare=False)
 
     def why_not(self, row: int) -> str | None:
         """Why the model does not apply to the account in this row; None when it does."""
@@ -73,7 +75,13 @@ class Scorer:
 
     def shown(self, row: int, parts: Sequence[float]) -> list[str]:
         """The signals to tell of the account, from its parts by signal (without the base)."""
-        return shown(dict(zip(self.model.signals, parts, strict=True)), self.shown_before(row))
+        known = dict(zip(self.model.signals, parts, strict=True))
+        return shown(known, self.shown_before(row), self.context)
+
+    @cached_property
+    def context(self) -> frozenset[str]:
+        """The signals that nobody can act on."""
+        return context_of(self.snapshot.wordings)
 
     def scores(self, rows: Sequence[int], *, explain: bool = True) -> Scores:
         """What the model says of some accounts (rows of the table) to which it applies."""
@@ -148,6 +156,7 @@ class Scorer:
             snapshot.peers.get(population, {}),
             currency=snapshot.company["currency"],
             former=self.shown_before(row),
+            context=self.context,
         )
         return [dict(vars(reason)) for reason in found]
 

@@ -7,42 +7,56 @@ the model uses now, with the same sign as then; one that it does not use is neve
 
 Place by place: of the signals that are left, the one with the largest part, where whoever held this
 place or a better one counts `MARGIN` more. Signals that raise and signals that lower the score are
-placed among themselves, then merged by the same rule, so that the first raising ones are the same
-in every list. Told again of the same parts, the same are shown.
+placed among themselves, and so is context (renewal date, tenure, plan) beside what one can act on;
+then they are merged by the same rule, so that the first of each kind are the same in every list.
+Told again of the same parts, the same are shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 MARGIN = 0.1
 PLACES = 5
-"""Held among the signals that raise, and as many among those that lower."""
+"""Held among the signals that raise and can be acted on; as many among those that lower, …"""
 RAISES, LOWERS = "+", "-"
 Floats = NDArray[np.float64]
 
 
-def shown(parts: Mapping[str, float], former: Sequence[str] = ()) -> list[str]:
+def shown(
+    parts: Mapping[str, float], former: Sequence[str] = (), context: Collection[str] = ()
+) -> list[str]:
     """The signals to tell, the first first, each after its sign; `former`: what this said before.
+
+    `context`: the signals that nobody can act on.
 
     >>> shown({"logins": -0.5, "price": 0.31, "seats": 0.3, "age": 0.0})
     ['-logins', '+price', '+seats']
     >>> shown({"logins": -0.5, "price": 0.31, "seats": 0.3}, ["-logins", "+seats", "+price"])
     ['-logins', '+seats', '+price']
     """
-    raising = _placed({s: part for s, part in parts.items() if part > 0}, _of(former, RAISES))
-    lowering = _placed({s: -part for s, part in parts.items() if part < 0}, _of(former, LOWERS))
-    heads = {RAISES: raising, LOWERS: lowering}
+    heads = [
+        [f"{sign}{name}" for name in _placed(sizes, _of(former, sign, sizes))]
+        for sign, sizes in _kinds(parts, context)
+    ]
     rank = {name: place for place, name in enumerate(former)}
     told: list[str] = []
-    while any(heads.values()):
-        firsts = {sign: f"{sign}{left[0]}" for sign, left in heads.items() if left}
-        sizes = {sign: abs(parts[name[1:]]) for sign, name in firsts.items()}
-        sign = max(sizes, key=lambda s: sizes[s] + _bonus(rank.get(firsts[s]), len(told)))
-        told.append(firsts[sign])
-        heads[sign] = heads[sign][1:]
+    while heads := [left for left in heads if left]:
+        sizes = [abs(parts[left[0][1:]]) + _bonus(rank.get(left[0]), len(told)) for left in heads]
+        told.append(heads[sizes.index(max(sizes))].pop(0))
     return told
+
+
+def _kinds(
+    parts: Mapping[str, float], context: Collection[str]
+) -> list[tuple[str, dict[str, float]]]:
+    """The sizes of what raises and of what lowers, of context and of all else."""
+    return [
+        (sign, {s: abs(p) for s, p in parts.items() if p and (p > 0) == up and (s in context) == c})
+        for sign, up in ((RAISES, True), (LOWERS, False))
+        for c in (False, True)
+    ]
 
 
 def leading(
@@ -50,14 +64,18 @@ def leading(
 ) -> NDArray[np.intp]:
     """Of many accounts the first raising signals that `shown` tells, as indices; -1 for none.
 
-    `parts`: shaped (n, signals); `former`: what was shown of each before.
+    `parts`: shaped (n, signals), only of context or only of what one can act on; `former`: what was
+    shown of each before.
 
     >>> leading(np.array([[0.1, -0.5, 0.3], [-1.0, 0.2, 0.0]]), "abc", [["+a"], []], 2).tolist()
     [[2, 0], [1, -1]]
     """
     rows, column = np.arange(len(parts)), {signal: i for i, signal in enumerate(signals)}
     left = np.where(parts > 0, parts, -np.inf)
-    held = [[column[s] for s in _of(names, RAISES) if s in column] for names in former]
+    held = [
+        [column[s] for s in _of(names, RAISES, column) if parts[row, column[s]] > 0]
+        for row, names in enumerate(former)
+    ]
     top = np.full((len(parts), count), -1, dtype=np.intp)
     for place in range(count):
         sizes = left.copy()
@@ -70,8 +88,8 @@ def leading(
     return top
 
 
-def _of(former: Sequence[str], sign: str) -> list[str]:
-    return [name[1:] for name in former if name[0] == sign]
+def _of(former: Sequence[str], sign: str, among: Collection[str]) -> list[str]:
+    return [name[1:] for name in former if name[0] == sign and name[1:] in among]
 
 
 def _placed(sizes: Mapping[str, float], former: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from features import lake
 from features.catalog import catalogue
 from features.champions import champions
 from features.lifecycle.states import Timeline, runs
+from features.plays import plays
 from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.scoring.accounts import PROFILES, Table, read_table
@@ -51,23 +52,30 @@ def write_words(folder: Path, settings: Settings, features: str) -> None:
         "currency": settings.company.currency,
         "top_plan": settings.plans.ladder[-1],
         "min_age_days": {name: outcome.min_age_days for name, outcome in outcomes},
+        "plays": plays(settings),
     }
     publish_json(folder / "company.json", company)
 
 
 def write_profiles(
-    folder: Path, workspace: Workspace, day: date, features: str, told: Timeline
+    folder: Path,
+    workspace: Workspace,
+    day: date,
+    features: str,
+    told: Timeline,
+    *,
+    since: bool = True,
 ) -> None:
     """Write `profiles.parquet`: a row for each account of the feature table, in its order.
 
-    Who it is by its last row of `accounts` known on the day, its state and since when it is in it,
+    Who it is by its last row of `accounts` known on the day, its state and (`since`) its first day,
     who its champion is.
     """
     file = pq.ParquetFile(io.BytesIO((folder / features).read_bytes()))
     ids = file.read(["account_id"])["account_id"].to_pylist()
     now = runs(told).loc[lambda r: r["until"].isna()]
-    since = now["since"].dt.date.astype(str)
-    states = dict(zip(now["account_id"], zip(now["state"], since, strict=True), strict=True))
+    days = now["since"].dt.date.astype(str).tolist() if since else [None] * len(now)
+    states = dict(zip(now["account_id"], zip(now["state"], days, strict=True), strict=True))
     newest = {row["account_id"]: row for row in known(workspace, day).to_pylist()}
     people = champions(workspace, day)
     rows = []

@@ -22,8 +22,8 @@ FILES = ("model.txt", "schema.json", "card.json")
 def export(workspace: Workspace, found: Candidate, card: Any) -> Path:
     """Write `bundles/<outcome>/<version>/` if it is not there whole already; returns the folder.
 
-    The manifest, with the digests of all files and 20 golden rows, is written last. `when.txt` and
-    `when.json` are there where the run left them.
+    The manifest, with the digests of all files and 20 golden rows, is written last. `when.txt`,
+    `when.json` and `cases.json` are there where the run left them.
     """
     folder = workspace.bundles / found.outcome / found.version
     if whole(folder):
@@ -36,6 +36,8 @@ def export(workspace: Workspace, found: Candidate, card: Any) -> Path:
         if "when.txt" in found.files:
             (staged / "when.txt").write_text(found.files["when.txt"], encoding="utf-8")
             publish_json(staged / "when.json", found.files["when.json"])
+        if "cases.json" in found.files:
+            publish_json(staged / "cases.json", found.files["cases.json"])
         names = sorted(path.name for path in staged.iterdir())
         manifest = {
             "name": found.outcome,

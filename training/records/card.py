@@ -21,6 +21,7 @@ from training.fitting.fit import Fitted
 from training.judging.assess import Assessment
 from training.judging.backtested import CutOffFigures
 from training.judging.calibrated import bins, told
+from training.judging.seen import seen
 from training.outcomes import Outcome, in_words
 from training.records.origin import settings_hash
 from training.split import Split
@@ -65,7 +66,13 @@ def card(
         },
         "interval": band(margin, test, settings.training.bootstrap, settings.training.seed),
         "reference_quantiles": quantiles(expit(margin)),
+        "seen": seen(data.X[split.fit], data.columns, _used(fitted)),
     }
+
+
+def _used(fitted: Fitted) -> list[int]:
+    """The columns that the model splits on."""
+    return [int(i) for i in np.flatnonzero(fitted.booster.feature_importance("split"))]
 
 
 def quantiles(probabilities: np.ndarray) -> list[float]:

@@ -16,6 +16,7 @@ from training.judging.assess import Assessment
 from training.prepare import Task
 from training.records import origin, plots
 from training.records.card import card
+from training.records.cases import cases
 from training.records.registry import Record
 
 PICTURED = 1_000
@@ -50,6 +51,7 @@ def leavings(
         origin=source,
         settings=origin.portable(settings),
         recipe={"parameters": fitted.parameters, "rounds": fitted.rounds},
+        cases=cases(task, fitted, settings.training.seed, settings.training.threads),
     )
 
 

@@ -20,7 +20,8 @@ from training.records.tracking import check_answers, connect, experiment, quietl
 CHAMPION = "champion"
 JUDGED = "verdict"
 DPI = 120
-KEPT = ("card.json", "schema.json", "verdict.json", "recipe.json", "when.txt", "when.json")
+KEPT = ("card.json", "schema.json", "verdict.json", "recipe.json", "when.txt", "when.json",
+        "cases.json")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Record:
     """Everything that one training run leaves behind.
 
     `origin`, `settings` and `recipe`: from what and how it was made, so that it can be made again.
-    `when`: the booster of how soon, with its schema, where there is one.
+    `when`: the booster of how soon, with its schema, where there is one. `cases`: past observations
+    with their outcomes, to compare with.
     """
 
     outcome: str
@@ -44,6 +46,7 @@ class Record:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     when: lgb.Booster | None = None
     when_schema: Mapping[str, Any] | None = None
+    cases: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ def _write(folder: Path, result: Record, version: str) -> None:
     if result.when is not None:
         publish_text(folder / "when.txt", result.when.model_to_string())
         publish_json(folder / "when.json", result.when_schema)
+    if result.cases is not None:
+        publish_json(folder / "cases.json", result.cases)
 
 
 @quietly()

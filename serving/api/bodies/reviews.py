@@ -4,18 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serving.api.bodies.base import Answer, Body, Name, absent
+from serving.api.bodies.base import DAY_PATTERN, Answer, Body, Name, absent
 
 PRINTABLE = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]*$"
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Verdict = Literal["agree", "disagree"]
 Outcome = Literal["happened", "did_not_happen", "open"]
+Day = Annotated[str, Field(pattern=DAY_PATTERN)]
 
 
 class ReviewRequest(Body):
     """A verdict on a score: by `score_id`, or on the account's newest by this model.
 
-    `outcome` is what the model foretells: whether it happened by now.
+    `outcome` is what the model foretells: whether it happened by now. `snoozed_until`: the day
+    until which the account may rest, within a year of the scoring day.
     """
 
     model: Name
@@ -24,6 +26,7 @@ class ReviewRequest(Body):
     outcome: Outcome = absent()
     note: str = absent("name no persons", max_length=2000, pattern=PRINTABLE)
     score_id: Id = absent()
+    snoozed_until: Day = absent("a day after the scoring day and within a year of it")
 
 
 class ReviewBody(Body):

@@ -31,7 +31,11 @@ class Rank(Body):
 
 
 class ReasonBody(Body):
-    """One reason; `contribution` is in log-odds, `share` is its part of all contributions' size."""
+    """One reason; `contribution` is in log-odds, `share` is its part of all contributions' size.
+
+    `kind` parts what somebody can `act` on from `context` (renewal date, tenure, plan) and from
+    what is `fixed` (industry, size).
+    """
 
     signal: str
     label: str

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +27,15 @@ from serving.api.cursors import cursor, place, unusable
 from serving.api.problems import PROBLEMS, ProblemError, shown, unfit
 from serving.ledger.database import utc
 from serving.ledger.scores import Kept, history, newest
+from serving.models.integrity import fingerprint
 from serving.models.model import Model, load_bundle
 from serving.scoring.known import known
 from serving.scoring.movement import Movement, Part, moved
 from serving.state import State
 
 WEEK = dt.timedelta(days=7)
+KEPT_VERSIONS = 4
+"""Former versions of models that stay loaded: a few megabytes each."""
 
 
 def routes(backing: Backing) -> APIRouter:
@@ -124,8 +128,8 @@ async def _version(backing: Backing, state: State, kept: Kept) -> Model:
     if scorer is not None and scorer.model.digest == kept.bundle:
         return scorer.model
     folder = backing.workspace.bundles / kept.model / kept.model_version
-    model = await asyncio.to_thread(_loaded, folder) if folder.is_dir() else None
-    if model is None or model.digest != kept.bundle:
+    model = await asyncio.to_thread(_loaded, folder, kept.bundle)
+    if model is None:
         raise ProblemError(
             "model-gone",
             f"Version {kept.model_version} of {kept.model} made the later score, another version "
@@ -136,11 +140,19 @@ async def _version(backing: Backing, state: State, kept: Kept) -> Model:
     return model
 
 
-def _loaded(folder: Path) -> Model | None:
+def _loaded(folder: Path, bundle: str) -> Model | None:
+    """The bundle in a folder, if it is that one."""
     try:
-        return load_bundle(folder)
+        model = _version_in(folder, fingerprint(folder))
     except GoldpanError:
         return None
+    return model if model.digest == bundle else None
+
+
+@lru_cache(maxsize=KEPT_VERSIONS)
+def _version_in(folder: Path, _manifest: str) -> Model:
+    """A former version, which many movements ask for; another manifest is another bundle."""
+    return load_bundle(folder)
 
 
 def _parts(found: Movement) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from serving.api.access import OPEN, opens
 from serving.api.answers import answered, headers_of
 from serving.api.backing import Backing
 from serving.api.problems import MEDIA_TYPE, Problem, ProblemError
+from serving.intake import waiting
 
 PATH = re.compile(r"(?<![\w.])(?:/(?:[\w.@~+-]+/)*|(?:[\w.@~+-]+/){2,})([\w.@~+-]+)")
 PLACES = {
@@ -48,6 +49,17 @@ class ModelReadiness(BaseModel):
     detail: str = ""
 
 
+class Intake(BaseModel):
+    """What became of the events that were acknowledged.
+
+    "waiting": they are kept, and nobody takes them into the lake by itself; `detail` says who does.
+    """
+
+    status: Literal["in_the_lake", "on_their_way", "waiting"]
+    bytes_waiting: int
+    detail: str = ""
+
+
 class Readiness(BaseModel):
     """Models answer, about the accounts of the day `as_of`.
 
@@ -60,6 +72,7 @@ class Readiness(BaseModel):
     as_of: str
     snapshot: str
     accounts: int
+    events: Intake
 
 
 class NotReady(Problem):
@@ -103,7 +116,8 @@ def routes(backing: Backing) -> APIRouter:
         report = without_paths(now.report())
         if not now.answering:
             raise not_ready(report)
-        return answered(request, report)
+        events = await run_in_threadpool(waiting.told, backing.workspace)
+        return answered(request, {**report, "events": events})
 
     @router.get(
         "/metrics", operation_id="metrics", summary="The service's figures for Prometheus",

@@ -15,13 +15,14 @@ from serving.api.bodies.accounts import Account, Page
 from serving.api.bodies.reviews import ReviewAnswer, ReviewRequest, ReviewsAnswer
 from serving.api.chosen import row_of, scorer_of, snapshot_of
 from serving.api.cursors import cursor, place, unusable
-from serving.api.problems import PROBLEMS, ProblemError, shown
+from serving.api.problems import PROBLEMS, ProblemError, shown, unfit
 from serving.api.reading import body_of
 from serving.ledger import reviews
 from serving.ledger.reviews import Review
 from serving.ledger.scores import Kept, find, newest
 from serving.scoring.known import known
 
+LONGEST_REST = dt.timedelta(days=366)
 REQUEST_BODY = {
     "required": True,
     "content": {"application/json": {"schema": ReviewRequest.model_json_schema()}},
@@ -44,7 +45,10 @@ def routes(backing: Backing) -> APIRouter:
     )  # fmt: skip
     async def add_review(request: Request, account_id: Account) -> Response:
         asked = read(await body_of(request), ReviewRequest)
-        kept = await added(backing, account_id, asked, request.state.key.id)
+        today = dt.date.fromisoformat(snapshot_of(backing.state()).table.as_of)
+        rests = resting(asked.snoozed_until or "", today)
+        key = request.state.key.id
+        kept = await added(backing, account_id, asked, key, snoozed_until=rests)
         return answered(request, {"review": _told(kept)}, 201)
 
     @router.get(
@@ -83,6 +87,24 @@ async def added(
         reviews.add, backing.ledger, account_id=account_id, key_id=key_id,
         **{"score_id": None, "model_version": None, **said, **about, **by},
     )  # fmt: skip
+
+
+def resting(text: str, today: dt.date) -> dt.date | None:
+    """Until when an account may rest; ProblemError for no day, or not one within a year of today.
+
+    >>> resting("2026-03-15", dt.date(2026, 3, 1)).isoformat(), resting("", dt.date(2026, 3, 1))
+    ('2026-03-15', None)
+    """
+    if not text:
+        return None
+    expected = f"a day after {today}, within a year, such as {today + dt.timedelta(days=14)}"
+    try:
+        until = dt.date.fromisoformat(text)
+    except ValueError:
+        raise unfit("snoozed_until", shown(text), expected) from None
+    if not today < until <= today + LONGEST_REST:
+        raise unfit("snoozed_until", shown(text), expected)
+    return until
 
 
 async def listed(backing: Backing, account_id: str, asked: Page) -> dict[str, Any]:

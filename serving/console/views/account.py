@@ -9,14 +9,16 @@ from scipy.special import expit
 from serving.api.problems import ProblemError, shown
 from serving.console.drawings.curve import By
 from serving.console.format import day, exact, exact_money, in_days, money, plural, span, whole
-from serving.console.views.confidence import confidence
+from serving.console.views.confidence import confidence, likeness
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact, figure, phrase, renewal
 from serving.console.views.journey import since, state_name
+from serving.console.views.nextstep import with_plays
 from serving.console.views.words import BY_MODEL, Words
+from serving.scoring.alike import alike
 from serving.scoring.eligibility import POPULATIONS
 from serving.scoring.score import curve
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import Scorer, Scores
 
 STEPS = 8
 REASONS = 5
@@ -49,6 +51,7 @@ class Step:
     start: float
     end: float
     kind: str = ""
+    signal: str = ""
 
     @property
     def part(self) -> float:
@@ -87,6 +90,7 @@ class Why:
     horizon_days: int
     lead_days: int
     confidence: str = ""
+    likeness: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=tuple(p for p in told if p.kind == "act")[:REASONS],
+        act=with_plays(snapshot, model.name, [p for p in told if p.kind == "act"][:REASONS], 2),
         context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
@@ -178,7 +182,16 @@ def _why(scorer: Scorer, row: int) -> Why:
         horizon_days=int(model.card["horizon_days"]),
         lead_days=int(model.card["lead_days"]),
         confidence=confidence(model.card, float(scores.chances[0]), BY_MODEL[model.name].happened),
+        likeness=_likeness(scorer, scores),
     )
+
+
+def _likeness(scorer: Scorer, scores: Scores) -> str:
+    """Whether the account is like the data that the model learnt from."""
+    model = scorer.model
+    found = alike(model.card, model.names, scores.inputs[0].tolist())
+    labels = {name: words.label for name, words in scorer.snapshot.wordings.items()}
+    return likeness(found, {f.name: f.signal for f in model.features}, labels)
 
 
 def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]:
@@ -190,7 +203,7 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
     """
     steps, at = [], base
     for part, reason in zip(parts[:STEPS], said, strict=False):
-        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind))
+        steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind, reason.signal))
         at += part
     if rest := parts[STEPS:]:
         text = f"{plural(len(rest), 'smaller signal')} together"

@@ -1,11 +1,13 @@
-"""How far a probability may be trusted: what came of such accounts on months never seen."""
+"""How far a probability may be trusted: what came of such accounts, and whether any were alike."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from serving.console.format import percent, whole
+from serving.console.format import percent, plural, whole
+from serving.scoring.alike import Alike
 
 FEW = 100
+NAMED = 3
 
 
 def confidence(card: Mapping[str, Any], probability: float, happened: str) -> str:
@@ -25,6 +27,25 @@ def confidence(card: Mapping[str, Any], probability: float, happened: str) -> st
         f"{percent(near['predicted'])}), on months that the model never saw, "
         f"{percent(near['observed'])} {happened}{ends}.{_warning(near, bins, probability)}"
     )
+
+
+def likeness(found: Alike | None, signal_of: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """Whether the account is like the training data; empty where the card does not tell.
+
+    >>> found = Alike(("logins_7d", "logins_28d"), 180, 1)
+    >>> print(likeness(found, dict.fromkeys(found.unusual, "l"), {"l": "Logins"}))
+    It is unlike what the model learnt from: 2 of 180 facts are outside their usual range, and 99 % of the training data had at most 1. They are about: Logins. Take the number with care.
+    """  # noqa: E501 - the doctest's answer is one line
+    if found is None:
+        return ""
+    count = f"{whole(len(found.unusual))} of {plural(found.of, 'fact')}"
+    usual = f"are outside their usual range, and 99 % of the training data had at most {found.most}"
+    if not found.unlike:
+        return f"It is like what the model learnt from: {count} {usual}."
+    names = list(dict.fromkeys(labels[signal_of[name]] for name in found.unusual))
+    more = f" and {whole(len(names) - NAMED)} more" if len(names) > NAMED else ""
+    about = f"They are about: {', '.join(names[:NAMED])}{more}. Take the number with care."
+    return f"It is unlike what the model learnt from: {count} {usual}. {about}"
 
 
 def _warning(near: Mapping[str, Any], bins: Any, probability: float) -> str:

@@ -42,7 +42,8 @@ def _header(words: Words) -> list[str]:
     columns += [words.by_money.lower().replace(" ", "_")] if words.by_money else []
     columns += ["renewal_date"] if words.renews else []
     columns += ["change_in_a_week", "champion", "last_contact"]
-    return [*columns, *(c.feature for c in words.facts), "reason_1", "reason_2", "next_step"]
+    return [*columns, *(c.feature for c in words.facts), "reason_1", "reason_2", "context",
+            "next_step"]  # fmt: skip
 
 
 def _values(words: Words, line: Line) -> Iterable[str | float]:
@@ -65,8 +66,9 @@ def _values(words: Words, line: Line) -> Iterable[str | float]:
     for column, fact in zip(words.facts, line.facts, strict=True):
         known = fact is not NONE
         yield (fact.text if column is MILESTONES else float(fact.exact)) if known else ""
-    reasons = [reason.text for reason in line.reasons]
+    reasons = [reason.text for reason in line.reasons if reason.kind == "act"]
     yield from [*reasons, "", ""][:2]
+    yield next((reason.text for reason in line.reasons if reason.kind != "act"), "")
     yield line.step
 
 

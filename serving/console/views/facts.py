@@ -20,13 +20,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One signal in words: what the account did, and how its peers stand."""
+    """One signal in words: what the account did, and how its peers stand; `play`: what to do."""
 
     signal: str
     short: str
     peers: str
     kind: str
     raises: bool = True
+    play: str = ""
 
     @property
     def text(self) -> str:

@@ -92,7 +92,7 @@ def spells(stages: Sequence[Stage], as_of: date) -> list[Spell]:
     """
     ends = [stage.since for stage in stages[1:]] + [as_of]
     found = []
-    for stage, end in zip(stages, ends, strict=True):
+    for stage, end in zip(stages, ends, strict=False):  # without a state there is no end
         lasted = span((end - stage.since).days)
         now = " so far" if stage is stages[-1] else ""
         found.append(Spell(state_name(stage.state), day(stage.since), f"{lasted}{now}"))

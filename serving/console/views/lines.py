@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from serving.console.format import ago, day, in_days, instant, percent, plural, points
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, figure, phrase, renewal
-from serving.console.views.nextstep import milestones, next_step
+from serving.console.views.nextstep import milestones, next_step, with_plays
 from serving.console.views.words import MILESTONES, FactColumn, Words
 from serving.ledger.reviews import Review, contacted
 from serving.scoring.accounts import Snapshot
@@ -75,6 +75,8 @@ def _line(desk: Desk, words: Words, row: int, most: float, touched: Review | Non
     value = probability * mrr if words.by_money else probability
     top = desk.leading[words.model].top[row].tolist()
     as_of = date.fromisoformat(snapshot.table.as_of)
+    reasons = _reasons(snapshot, row, scorer.model.signals, top)
+    played = with_plays(snapshot, words.model, reasons)
     return Line(
         account=account,
         name=desk.known.name(account),
@@ -91,8 +93,8 @@ def _line(desk: Desk, words: Words, row: int, most: float, touched: Review | Non
         seen=_seen(snapshot, row) if profile.champion else NONE,
         contact=_contact(touched),
         facts=tuple(_fact(desk, row, column) for column in words.facts),
-        reasons=_reasons(snapshot, row, scorer.model.signals, top),
-        step=next_step(desk, row, words),
+        reasons=reasons,
+        step=next_step(desk, row, words) or next((p.play for p in played if p.play), ""),
     )
 
 

@@ -1,12 +1,14 @@
-"""The best next step with a prospect or a customer who may pay more: one rule after another."""
+"""What to do: the best next step, one rule after another, and the play for a reason."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from serving.console.format import percent, plural, whole
 from serving.console.views.desk import Desk
-from serving.console.views.facts import NONE, Shown, fact
+from serving.console.views.facts import NONE, Phrase, Shown, fact
 from serving.console.views.words import PROSPECTS, UPGRADES, Words
 from serving.scoring.accounts import Snapshot
 
@@ -16,7 +18,7 @@ NEAR, FULL = 0.8, 0.9
 def next_step(desk: Desk, row: int, words: Words) -> str:
     """What to do first, with the fact that says so; empty for a queue of another kind."""
     if words not in (PROSPECTS, UPGRADES):
-        return ""
+        return ""  # of accounts at risk the first reason's play is told
     seats, limit, looks = (
         _number(desk.snapshot, row, name)
         for name in ("seat_use_28d", "limit_use", "pricing_interest_28d")
@@ -33,6 +35,19 @@ def next_step(desk: Desk, row: int, words: Words) -> str:
     if words is PROSPECTS and (ahead := milestones_ahead(desk, row)):
         return f"Take them to their next milestone, {ahead[0]}"
     return "Show what the next plan adds" if words is UPGRADES else "Ask what they still miss"
+
+
+def with_plays(
+    snapshot: Snapshot, model: str, reasons: Iterable[Phrase], most: int = 1
+) -> tuple[Phrase, ...]:
+    """The reasons, the first raising ones with what to do about each; a play is told once."""
+    plays = snapshot.company.get("plays", {}).get(model, {})
+    found, told = [], set[str]()
+    for reason in reasons:
+        text = plays.get(reason.signal, "") if reason.raises and len(told) < most else ""
+        found.append(reason if text in told or not text else replace(reason, play=text))
+        told |= {text} - {""}
+    return tuple(found)
 
 
 def milestones(desk: Desk, row: int) -> Shown:

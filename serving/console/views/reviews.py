@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from serving.api.bodies.reviews import ReviewRequest
 from serving.api.bodies.strict import read
-from serving.api.problems import shown, unfit
+from serving.api.routes.reviews import LONGEST_REST, resting
 from serving.console.format import ago, day, instant
 from serving.console.views.facts import Shown
 from serving.console.views.words import BY_MODEL
@@ -17,7 +17,6 @@ from serving.ledger import reviews
 from serving.ledger.reviews import Review
 
 MOST_LISTED = 20
-LONGEST_REST = dt.timedelta(days=366)
 TAKEN = ("model", "verdict", "action", "note")
 
 
@@ -61,16 +60,7 @@ def asked(form: Mapping[str, str]) -> ReviewRequest:
 
 def rest(form: Mapping[str, str], today: dt.date) -> dt.date | None:
     """Until when the account may rest; ProblemError for no day, or not a day of the next year."""
-    if not (text := form.get("snoozed_until", "")):
-        return None
-    expected = f"a day after {today}, within a year, such as {today + dt.timedelta(days=14)}"
-    try:
-        until = dt.date.fromisoformat(text)
-    except ValueError:
-        raise unfit("snoozed_until", shown(text), expected) from None
-    if not today < until <= today + LONGEST_REST:
-        raise unfit("snoozed_until", shown(text), expected)
-    return until
+    return resting(form.get("snoozed_until", ""), today)
 
 
 def _said(review: Review, today: dt.date) -> Said:
