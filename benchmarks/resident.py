@@ -33,9 +33,9 @@ Took = tuple[float, float]
 """CPU and wall seconds."""
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure, and print or write the table."""
-    chosen = _parser().parse_args()
+    chosen = _parser().parse_args(arguments)
     size = Size(chosen.events, chosen.accounts)
     told = {"root": str(chosen.folder.resolve() / f"{size.events}-{size.accounts}"),
             "size": asdict(size)}  # fmt: skip

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    deep,
     explanations,
     quality,
     quality_figures,
     quality_flags,
     quality_oracle,
     report,
+    resident,
     serving,
 )
+from benchmarks.company import company_settings
 from benchmarks.features import check_small, extrapolated, main
 from benchmarks.measure import Measured, in_child
 from benchmarks.picture import growth
@@ -93,6 +96,28 @@ def test_explanations_are_compared_and_timed(capsys: pytest.CaptureFixture[str])
             assert f"| {model} | {path} | " in said
     assert "the aim is 5 ×" in said
     assert "paired resamples" in said
+
+
+def test_featuretools_is_asked_for_counts_up_to_now() -> None:
+    """Events, users and different events in windows; of the 52 dates the middle of each part."""
+    asked = {one.name: one for one in deep.wished(company_settings())}
+    assert len(asked) > 40
+    assert asked["logins_28d"] == deep.Wanted("logins_28d", 28, "logins", "")
+    assert asked["active_users_28d"] == deep.Wanted("active_users_28d", 28, "events", "user_id")
+    assert "logins_prev_28d" not in asked
+    assert deep.spread(list(range(52)), 2) == [13, 39]  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_rows_from_memory_are_compared_and_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A state of all accounts is held; its rows are a build's, and each line has its figure."""
+    folder = ["--folder", str(tmp_path / "worlds")]
+    resident.main(["--events", "2e3", "--accounts", "20", *folder])
+    said = capsys.readouterr().out
+    assert "cells compared with those of a build" in said
+    assert "| the same, 99th percentile | " in said
 
 
 def test_growth_is_drawn(tmp_path: Path) -> None:
