@@ -101,12 +101,14 @@ class Load:
     answers: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    begun: int = 0
     open: int = 0
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, client: httpx.AsyncClient, body: dict[str, Any]) -> None:
         """One request, noted."""
         began = time.perf_counter()
+        self.begun += 1
         self.open += 1
         try:
             answer = await client.post("/v1/scores", json=body)

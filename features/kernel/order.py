@@ -41,7 +41,7 @@ def summed(keys: Sequence[Ints], numbers: Sequence[Floats]) -> tuple[list[Ints],
     for low, width in zip(reversed(lows), reversed(widths), strict=True):
         found.append((heads & ((1 << width) - 1)) + low)
         heads = heads >> width
-    return found[::-1], [np.add.reduceat(number[order], begins) for number in numbers]
+    return found[::-1], _sums(numbers, order, begins)
 
 
 def changes(values: Ints) -> NDArray[np.bool_]:
@@ -58,8 +58,13 @@ def _summed_apart(
     begins = np.flatnonzero(np.logical_or.reduce([changes(key) for key in found]))
     if not len(begins):
         return found, [np.empty(0) for _ in numbers]
-    sums = [np.add.reduceat(number[order], begins) for number in numbers]
-    return [key[begins] for key in found], sums
+    return [key[begins] for key in found], _sums(numbers, order, begins)
+
+
+def _sums(numbers: Sequence[Floats], order: Ints, begins: Ints) -> list[Floats]:
+    """The sum of each number from one begin to the next."""
+    with np.errstate(over="ignore"):  # the build names the cell that has no bound
+        return [np.add.reduceat(number[order], begins) for number in numbers]
 
 
 def _extent(keys: Sequence[Ints]) -> tuple[list[int], list[int]]:

@@ -143,15 +143,16 @@ async def _version(backing: Backing, state: State, kept: Kept) -> Model:
 def _loaded(folder: Path, bundle: str) -> Model | None:
     """The bundle in a folder, if it is that one."""
     try:
-        model = _version_in(folder, fingerprint(folder))
-    except GoldpanError:
+        files = tuple(sorted((p.name, p.stat().st_mtime_ns) for p in folder.iterdir()))
+        model = _version_in(folder, fingerprint(folder), files)
+    except (GoldpanError, FileNotFoundError):
         return None
     return model if model.digest == bundle else None
 
 
 @lru_cache(maxsize=KEPT_VERSIONS)
-def _version_in(folder: Path, _manifest: str) -> Model:
-    """A former version, which many movements ask for; another manifest is another bundle."""
+def _version_in(folder: Path, _manifest: str, _files: tuple[tuple[str, int], ...]) -> Model:
+    """A former version, which many movements ask for; read again where a file is another."""
     return load_bundle(folder)
 
 
