@@ -5,10 +5,10 @@ from datetime import date
 import duckdb
 
 from features.declare import EARLIER
+from features.instants import day_number
 from features.rollups.weeks import read_manifest
 from features.workspace import Workspace
 
-EPOCH = date(1970, 1, 1)
 BUSIEST = """
 select account_id, user_id from (
     select account_id, user_id, sum(n) as uses from read_parquet($files)
@@ -23,7 +23,7 @@ def champions(workspace: Workspace, day: date) -> dict[str, str]:
 
     Of equally busy ones the first by name; an account of which nothing was seen then has none.
     """
-    number = (day - EPOCH).days
+    number = day_number(day)
     first, last = number - EARLIER.back - EARLIER.days, number - EARLIER.back - 1
     files = read_manifest(workspace).files(workspace.rollups, "user_day", first, last)
     if not files:

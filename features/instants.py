@@ -1,5 +1,6 @@
 """Instants as whole microseconds since 1970-01-01 UTC: the one form on which all engines agree."""
 
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,15 @@ def microseconds(time: Any) -> Any:
     """
     plain = time.cast("timestamp")
     return plain.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + plain.microsecond()
+
+
+def day_number(day: date) -> int:
+    """A day as days since 1970-01-01.
+
+    >>> day_number(date(1970, 1, 2))
+    1
+    """
+    return (day - date(1970, 1, 1)).days
 
 
 def morning(moments: Any) -> Any:

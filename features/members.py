@@ -8,10 +8,10 @@ import pandas as pd
 
 from features import lake
 from features.identity.successors import goes_on_as, read_merges
+from features.instants import day_number
 from features.rollups.weeks import read_manifest
 from features.workspace import Workspace
 
-EPOCH = date(1970, 1, 1)
 WEEKS, SHOWN_WEEKS = 26, 12
 LAST, BEFORE = range(4), range(4, 8)
 WHO = ["account_id", "user_id"]
@@ -58,7 +58,7 @@ def _told(workspace: Workspace, day: date) -> pd.DataFrame:
 
 def _used(workspace: Workspace, day: date) -> pd.DataFrame:
     """What everyone did in the past 26 weeks, by what was known of it then."""
-    number = (day - EPOCH).days
+    number = day_number(day)
     first = number - 7 * WEEKS
     files = read_manifest(workspace).files(workspace.rollups, "user_day", first, number - 1)
     if not files:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
@@ -85,6 +86,18 @@ def page(context: BrowserContext, seen: Seen) -> Iterator[Page]:
     opened.close()
 
 
+@contextmanager
+def signed_in(browser: Browser, console: Console, seen: Seen, name: str) -> Iterator[Page]:
+    """A tab of a browser of somebody's own; what the policy had to forbid in it is noted."""
+    context = browser.new_context(base_url=console.url)
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    sign_in(page, name)
+    yield page
+    seen.violations += violations(page)
+    context.close()
+
+
 def sign_in(page: Page, name: str = "viewer") -> None:
     """Sign in as a person would."""
     page.goto("/console")
@@ -165,51 +178,41 @@ def test_a_reviewer_asks_what_if_and_gives_a_verdict(
     browser: Browser, console: Console, seen: Seen
 ) -> None:
     """A slider moved by key changes the prediction at once; the verdict is kept; axe agrees."""
-    context = browser.new_context(base_url=console.url)
-    context.add_init_script(WATCH)
-    page = context.new_page()
-    sign_in(page, "reviewer")
-    page.locator("#results .row-link").first.click()
-    slider = page.locator(".slider input").first
-    slider.focus()
-    page.keyboard.press("End")
-    until(lambda: page.locator("#what-if .figure").count() == 1)
-    assert slider.get_attribute("max") == slider.input_value()
-    page.check("input[name=verdict][value=disagree]", force=True)
-    page.fill("textarea[name=note]", TEXTS[0])
-    page.click(".review button")
-    page.wait_for_url("**kept=1**")
-    assert page.locator(".said .note").first.inner_text() == TEXTS[0].strip()
-    assert found_by_axe(page) == []
-    seen.violations += violations(page)
-    context.close()
+    with signed_in(browser, console, seen, "reviewer") as page:
+        page.locator("#results .row-link").first.click()
+        slider = page.locator(".slider input").first
+        slider.focus()
+        page.keyboard.press("End")
+        until(lambda: page.locator("#what-if .figure").count() == 1)
+        assert slider.get_attribute("max") == slider.input_value()
+        page.check("input[name=verdict][value=disagree]", force=True)
+        page.fill("textarea[name=note]", TEXTS[0])
+        page.click(".review button")
+        page.wait_for_url("**kept=1**")
+        assert page.locator(".said .note").first.inner_text() == TEXTS[0].strip()
+        assert found_by_axe(page) == []
 
 
 def test_an_admin_makes_a_key_and_a_person_and_takes_them_back(
     browser: Browser, console: Console, seen: Seen
 ) -> None:
     """What is shown once is gone on the next page; axe agrees, on a phone too."""
-    context = browser.new_context(base_url=console.url)
-    context.add_init_script(WATCH)
-    page = context.new_page()
-    sign_in(page, "admin")
-    page.click("nav >> text=Settings")
-    page.fill("[action$='/keys'] input[name=name]", TEXTS[0])
-    page.click("[action$='/settings/keys'] button.main")
-    key = page.inner_text(".once")
-    assert key.startswith("gp_")
-    page.fill("input[name=user]", "ana@example.com")
-    page.click("[action$='/settings/people'] button.main")
-    assert key not in page.content()
-    page.click("tr:has-text('ana@example.com') >> text=Remove")
-    assert found_by_axe(page) == []
-    page.set_viewport_size({"width": 390, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert found_by_axe(page) == []
-    page.click("text=Remove ana@example.com")
-    assert page.get_by_role("status").inner_text() == "ana@example.com may no longer sign in."
-    seen.violations += violations(page)
-    context.close()
+    with signed_in(browser, console, seen, "admin") as page:
+        page.click("nav >> text=Settings")
+        page.fill("[action$='/keys'] input[name=name]", TEXTS[0])
+        page.click("[action$='/settings/keys'] button.main")
+        key = page.inner_text(".once")
+        assert key.startswith("gp_")
+        page.fill("input[name=user]", "ana@example.com")
+        page.click("[action$='/settings/people'] button.main")
+        assert key not in page.content()
+        page.click("tr:has-text('ana@example.com') >> text=Remove")
+        assert found_by_axe(page) == []
+        page.set_viewport_size({"width": 390, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert found_by_axe(page) == []
+        page.click("text=Remove ana@example.com")
+        assert page.get_by_role("status").inner_text() == "ana@example.com may no longer sign in."
 
 
 def test_keys_move_through_the_queue(page: Page) -> None:

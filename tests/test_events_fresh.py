@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -176,10 +177,9 @@ serve(Workspace(Path(sys.argv[1])), port=int(sys.argv[2]), settings=Path("goldpa
 """
 
 
-@pytest.fixture
-def service(intake: Intake) -> Iterator[tuple[Intake, httpx.Client]]:
-    """The service with its refresher; both end by SIGINT."""
-    root = intake.workspace.root
+@contextmanager
+def started(root: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A service with its refresher, and who may ask it; the block sees to its end."""
     command = [sys.executable, "-c", SERVE, str(root), str(free_port())]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -189,7 +189,14 @@ def service(intake: Intake) -> Iterator[tuple[Intake, httpx.Client]]:
         url = process.stdout.readline().strip()
         headers = authorization("score", "events", root=root)
         with httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers) as client:
-            yield intake, client
+            yield client, process
+
+
+@pytest.fixture
+def service(intake: Intake) -> Iterator[tuple[Intake, httpx.Client]]:
+    """The service with its refresher; both end by SIGINT."""
+    with started(intake.workspace.root) as (client, process):
+        yield intake, client
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
     with alone(intake.workspace, "intake"):  # its process is gone

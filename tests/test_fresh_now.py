@@ -1,8 +1,5 @@
 import asyncio
-import os
 import stat
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +13,8 @@ import psutil
 import pytest
 from asked import Asked, state_of
 from test_events_api import SETTINGS, Intake, copied
-from test_events_fresh import SERVE, built, someone, track
-from test_serving_world import ROOT, authorization, free_port, served
+from test_events_fresh import built, someone, started, track
+from test_serving_world import served
 
 from features.workspace import Workspace
 from serving.intake import wire
@@ -31,17 +28,9 @@ from serving.intake.wire import NotFreshError, rows_now
 @contextmanager
 def service(root: Path) -> Iterator[tuple[httpx.Client, psutil.Process]]:
     """The service with its refresher; killed with all its processes when the block ends."""
-    command = [sys.executable, "-c", SERVE, str(root), str(free_port())]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, env=environment, cwd=ROOT, text=True
-    ) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        headers = authorization("score", "events", root=root)
+    with started(root) as (client, process):
         top = psutil.Process(process.pid)
-        with httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers) as client:
-            yield client, top
+        yield client, top
         for one in [*top.children(recursive=True), top]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()

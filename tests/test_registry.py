@@ -13,12 +13,12 @@ from made_up import made_up_settings, world
 from scipy.special import expit
 
 from features.errors import InputError, NotReadyError, RefusedError
+from features.pseudonym import pseudonym
 from features.workspace import Workspace, publish_text
 from training.dataset import coded
 from training.fitting.calibrate import contributions
 from training.promoting.promotion import promote
 from training.records import bundle
-from training.records.cases import digest
 from training.records.tracking import connect, quietly
 from training.train import learn_all
 
@@ -91,7 +91,7 @@ def test_the_bundle_holds_past_cases_by_why_they_scored(workspace):
     told = json.loads((folder / "cases.json").read_text())
     made = world(SETTINGS, accounts=500, days=450, strength=2.0, rates=BUSY, seed=1)
     table = made.table.assign(
-        who=made.table["account_id"].map(digest), day=made.table["as_of"].astype(str).str[:10]
+        who=made.table["account_id"].map(pseudonym), day=made.table["as_of"].astype(str).str[:10]
     ).set_index(["who", "day"])
     names = list(zip(told["accounts"], told["as_of"], strict=True))
     schema = json.loads((folder / "schema.json").read_text())["features"]

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import expit
 
 from features.catalog import catalogue
+from features.pseudonym import pseudonym
 from features.read_settings import load_settings
 from features.settings import Settings
 from features.simulate.world import simulate
@@ -26,7 +27,6 @@ from features.sources.ingest import ingest
 from features.workspace import Workspace, publish_json, publish_text
 from serving.ledger.database import opened
 from serving.ledger.keys import create
-from serving.models.cases import digest as case_digest
 from serving.models.model import contract_hash
 from serving.scoring.accounts import current_snapshot, load_snapshot
 from serving.scoring.batch import score
@@ -146,7 +146,7 @@ def write_cases(folder: Path, features: list[dict[str, Any]], rows: np.ndarray) 
     names = [f"acc_{row % 150 + 1:04d}" for row in range(len(rows))]
     publish_json(
         folder / "cases.json",
-        {"signals": signals, "accounts": [case_digest(name) for name in names],
+        {"signals": signals, "accounts": [pseudonym(name) for name in names],
          "as_of": [f"2025-{row % 12 + 1:02d}-01" for row in range(len(rows))],
          "outcome": (parts.sum(axis=1) > np.median(parts.sum(axis=1))).astype(int).tolist(),
          "parts": base64.b64encode(parts.astype("<f2").tobytes()).decode()},

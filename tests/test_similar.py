@@ -14,10 +14,12 @@ from asked import state_of
 from test_serving_world import seal, served
 
 from features.errors import InputError
+from features.pseudonym import pseudonym
 from serving.console.views.account import account
 from serving.console.views.desk import desk
 from serving.console.views.similar import GONE, similar
-from serving.models.cases import FEWEST, NEAREST, Cases, digest
+from serving.models import cases as serving_cases
+from serving.models.cases import FEWEST, NEAREST, Cases
 from serving.models.model import load_bundle
 from serving.state import State
 from tests.console_asked import InProcess
@@ -33,7 +35,7 @@ def state() -> State:
 def made(count: int, signals: int = 3) -> Cases:
     """Cases of two observations an account, their parts on a line."""
     parts = np.repeat(np.arange(count, dtype=np.float32)[:, None], signals, axis=1)
-    names = tuple(digest(f"a{row // 2}") for row in range(count))
+    names = tuple(pseudonym(f"a{row // 2}") for row in range(count))
     days = (date(2026, 1, 5),) * count
     return Cases(tuple("xyz")[:signals], names, days, np.arange(count) % 4 == 0, parts)
 
@@ -43,8 +45,8 @@ def test_the_nearest_are_by_distance_one_an_account_and_never_its_own() -> None:
     found = made(200).nearest(np.array([100.0, 100.0, 100.0]), "a50")
     assert len(found) == NEAREST
     assert len({c.account for c in found}) == NEAREST
-    assert digest("a50") not in {c.account for c in found}
-    assert [c.account for c in found[:4]] == [digest(f"a{n}") for n in (49, 51, 48, 52)]
+    assert pseudonym("a50") not in {c.account for c in found}
+    assert [c.account for c in found[:4]] == [pseudonym(f"a{n}") for n in (49, 51, 48, 52)]
     assert [c.happened for c in found[:4]] == [False, False, False, True]
 
 
@@ -61,9 +63,9 @@ def test_too_few_cases_say_nothing() -> None:
 
 
 def test_training_and_serving_call_an_account_the_same() -> None:
-    """They share no code; a file of the one is read by the other."""
+    """They share one function for it; a file of the one is read by the other."""
     for name in ("acc_1", "Größe", "a/b c", "\ud800"):
-        assert training_cases.digest(name) == digest(name)
+        assert training_cases.pseudonym(name) == serving_cases.pseudonym(name) == pseudonym(name)
 
 
 def test_a_page_counts_how_the_most_similar_ended_and_links_to_who_is_here(state: State) -> None:
@@ -77,12 +79,12 @@ def test_a_page_counts_how_the_most_similar_ended_and_links_to_who_is_here(state
     order = np.argsort(((cases.parts - parts) ** 2).sum(axis=1), kind="stable")
     nearest: dict[str, bool] = {}
     for place in order:
-        if cases.accounts[place] != digest(name):
+        if cases.accounts[place] != pseudonym(name):
             nearest.setdefault(cases.accounts[place], bool(cases.happened[place]))
     ends = list(nearest.values())[:NEAREST]
     assert told.text == f"Of the 50 most similar past cases {sum(ends)} left within 30 days."
     assert list(told.ends) == ends
-    here = {digest(i): i for i in state.snapshot.table.ids}
+    here = {pseudonym(i): i for i in state.snapshot.table.ids}
     assert [e.account for e in told.nearest] == [here.get(d, "") for d in list(nearest)[:5]]
     assert all((e.name == GONE) == (not e.account) for e in told.nearest)
     page = InProcess(served().workspace, state).as_("viewer").page(f"/console/accounts/{name}")

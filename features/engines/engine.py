@@ -113,7 +113,7 @@ class Filled:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(statement: Any, con: Any) -> str:
+def _statement(statement: Any, con: Any) -> str:
     """The SQL of an expression: it costs more than its run, and a second build asks for the same.
 
     Two connections with the same settings are equal to ibis.
@@ -205,7 +205,7 @@ class DuckDBEngine:
         self._con._run_pre_execute_hooks(table)  # makes the memtables of the expression known
         if table.op().find(InMemoryTable):  # not to be kept alive for its statement
             return str(self._con.compile(table))
-        return _compiled(table.op(), self._con)
+        return _statement(table.op(), self._con)
 
     def table(self, name: str) -> ibis.Table:
         """The table that `add` has filled."""

@@ -10,9 +10,10 @@ import pandas as pd
 from features.errors import InputError
 from features.history import event_span, scoring_day
 from features.identity.successors import goes_on_as, read_merges
+from features.instants import day_number
 from features.lifecycle.observed import visitors
 from features.lifecycle.spells import mrr_on
-from features.lifecycle.states import STATES, Timeline, moments, number, runs, timeline
+from features.lifecycle.states import STATES, Timeline, moments, runs, timeline
 from features.lifecycle.velocity import TRANSITIONS, Passage, between, entries
 from features.progress import Progress, silent
 from features.settings import Journey, Settings
@@ -105,7 +106,7 @@ def report(
     """
     day, start = _period(workspace, as_of, since)
     told = timeline(workspace, settings, day, progress=progress)
-    table, begin = entries(told), number(start)
+    table, begin = entries(told), day_number(start)
     return Report(
         settings.company.name, settings.company.simulated, settings.company.currency, day, start,
         states=_states(told, table, begin),

@@ -34,7 +34,7 @@ import pandas as pd
 from features import lake
 from features.history import event_span
 from features.identity.successors import goes_on_as, read_merges
-from features.instants import DAY_US
+from features.instants import DAY_US, day_number
 from features.lifecycle.observed import features_at, seen
 from features.lifecycle.rules import active_rules, check_rules, compares, feature_names, pql_rules
 from features.lifecycle.spells import standings
@@ -106,7 +106,7 @@ def timeline(
     workspace without events.
     """
     check_rules(settings)
-    first, last = number(event_span(workspace)[0].date()) + 1, number(day)
+    first, last = day_number(event_span(workspace)[0].date()) + 1, day_number(day)
     milestones, visits = seen(workspace, settings, progress)
     paid = standings(workspace, settings)
     signed_up, internal = _sign_ups(workspace, last, paid)
@@ -145,11 +145,6 @@ def runs(told: Timeline) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def number(day: date) -> int:
-    """A day as days since 1970-01-01."""
-    return (day - date(1970, 1, 1)).days
-
-
 def moments(days: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
     """Days since 1970-01-01 as midnights."""
     return pd.to_datetime(days, unit="D").astype("datetime64[us]")
@@ -183,7 +178,7 @@ def _arrivals(workspace: Workspace) -> pd.DataFrame:
     """The accounts that go on after each merge, with the day that first sees it."""
     merges = read_merges(workspace)
     ends = [goes_on_as(m.account, merges, m.known_at) for m in merges]
-    days = [number(m.known_at.ceil("D").date()) for m in merges]
+    days = [day_number(m.known_at.ceil("D").date()) for m in merges]
     return pd.DataFrame({"account_id": pd.Series(ends, dtype="str"), "day": days})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.lifecycle.states import number
+from features.instants import day_number
 from features.rollups.weeks import read_manifest
 from features.settings import Settings
 from features.workspace import Workspace
@@ -28,7 +28,7 @@ Weeks = Mapping[str, NDArray[np.float64]]
 
 def weekly(workspace: Workspace, settings: Settings, day: date) -> tuple[Weeks, Weeks]:
     """Account → its core use cases in each of the last 26 weeks, oldest first; and its tickets."""
-    midnight = number(day)
+    midnight = day_number(day)
     first = midnight - 7 * WEEKS
     files = read_manifest(workspace).files(workspace.rollups, "account_event_day", first, midnight)
     if not files:

@@ -17,9 +17,10 @@ from features.build import named, table_schema
 from features.engines.engine import Engine, engine_of, running_on
 from features.events import CONTRACT
 from features.identity import resolve
+from features.instants import day_number
 from features.points import known_days
 from features.resident.records import Known
-from features.resident.state import State, day_number
+from features.resident.state import State
 from features.rollups.weeks import ensure_rollups
 from features.settings import Settings
 from features.turns import alone

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import reduce
 from operator import or_
 
@@ -223,12 +222,3 @@ def _key(e: Expression) -> str:
 def changed_weeks(before: Manifest, now: Manifest) -> set[int]:
     """The weeks whose files are others than before."""
     return {int(week) for week, name in now.weeks.items() if before.weeks.get(week) != name}
-
-
-def day_number(day: date) -> int:
-    """A date as days since 1970-01-01.
-
-    >>> day_number(date(1970, 1, 3))
-    2
-    """
-    return (day - date(1970, 1, 1)).days

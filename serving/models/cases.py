@@ -5,7 +5,6 @@ log-odds.
 """
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.pseudonym import pseudonym
+
 FILE = "cases.json"
 FEWEST = 100
 NEAREST = 50
@@ -21,7 +22,7 @@ NEAREST = 50
 
 @dataclass(frozen=True)
 class Case:
-    """One past observation; `account` is a digest, `shared` the signals that made both alike."""
+    """One past observation; `account` is a pseudonym, `shared` the signals that made both alike."""
 
     account: str
     as_of: date
@@ -53,7 +54,7 @@ class Cases:
         if len(self.accounts) < FEWEST:
             return []
         distance = ((self.parts - parts) ** 2).sum(axis=1)
-        found, own = dict[str, int](), digest(account_id)
+        found, own = dict[str, int](), pseudonym(account_id)
         for row in np.argsort(distance, kind="stable").tolist():
             if len(found) == NEAREST:
                 break
@@ -66,15 +67,6 @@ class Cases:
         leading = [self.signals[i] for i in np.argsort(-both, kind="stable")[:2] if both[i] > 0]
         happened = bool(self.happened[row])
         return Case(self.accounts[row], self.days[row], happened, tuple(leading))
-
-
-def digest(account_id: str) -> str:
-    """What an account is called among the cases: `training.records.cases` says the same.
-
-    >>> digest("acc_1")
-    'd20de1051f11687f'
-    """
-    return hashlib.sha256(account_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def assemble(told: Mapping[str, Any], signals: Sequence[str]) -> Cases:

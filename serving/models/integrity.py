@@ -12,19 +12,22 @@ MANIFEST = "manifest.json"
 
 
 def read_verified(
-    folder: Path, names: Iterable[str], *, do: str
+    folder: Path, names: Iterable[str], *, do: str, also: Iterable[str] = ()
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The named files of a folder as bytes, with its manifest, each file equal to its sha256.
 
-    What is returned is what was checked: nothing is read twice. Raises InputError (ending with
+    `also`: files that are read only where the manifest names them. What is returned is what was
+    checked: nothing is read twice. Raises InputError (ending with
     `do`) for a missing file, a manifest that is not JSON or does not name it, a wrong sha256.
     """
     manifest = parse_json(_read(folder / MANIFEST, do), folder / MANIFEST)
     digests = manifest.get("sha256")
+    if not isinstance(digests, dict):
+        digests = {}
     contents = {}
-    for name in names:
+    for name in (*names, *(name for name in also if name in digests)):
         contents[name] = _read(folder / name, do)
-        expected = digests.get(name) if isinstance(digests, dict) else None
+        expected = digests.get(name)
         if (found := digest(contents[name])) != expected:
             raise InputError(
                 f"sha256 {found} for {folder / name}", expected=f"{expected} by its manifest", do=do

@@ -144,9 +144,8 @@ def verify_bundle(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """
     if not folder.is_dir():
         raise NotReadyError(f"no bundle at {folder}", do=TRAIN_AGAIN)
-    contents, manifest = read_verified(folder, FILES, do=TRAIN_AGAIN)
-    if more := [name for name in (*when.FILES, cases.FILE) if name in manifest["sha256"]]:
-        contents |= read_verified(folder, more, do=TRAIN_AGAIN)[0]
+    may_be = (*when.FILES, cases.FILE)
+    contents, manifest = read_verified(folder, FILES, do=TRAIN_AGAIN, also=may_be)
     schema = parse_json(contents["schema.json"], folder / "schema.json")
     if contract_hash(schema.get("features")) != schema.get("hash"):
         raise InputError(

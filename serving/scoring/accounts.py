@@ -158,9 +158,7 @@ def an_account(workspace: Workspace) -> str:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
-    contents, manifest = read_verified(folder, FILES, do=SCORE_AGAIN)
-    more = [name for name in (*LATER, SHOWN) if name in manifest["sha256"]]
-    contents |= read_verified(folder, more, do=SCORE_AGAIN)[0]
+    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN, also=(*LATER, SHOWN))
     shown = parse_json(contents[SHOWN], folder / SHOWN) if SHOWN in contents else {}
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")

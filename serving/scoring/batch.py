@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from features import history
 from features.build import build
 from features.errors import InputError
+from features.instants import day_number
 from features.lifecycle.states import EVERY, timeline
 from features.points import known_days
 from features.progress import Progress, silent
@@ -192,7 +193,7 @@ def at_risk(snapshot: Path, top: int = 5) -> list[AtRisk]:
 def living(workspace: Workspace, day: date) -> dict[str, str | None]:
     """Account id → name, of the accounts that were known by that midnight and not merged away."""
     rows = known(workspace, day)
-    number = (day - date(1970, 1, 1)).days
+    number = day_number(day)
     spans = known_days(workspace)
     there = spans.loc[(spans["first"] <= number) & (number < spans["end"]), "account_id"]
     rows = rows.filter(pc.is_in(rows["account_id"], pa.array(there, pa.string())))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date
 from math import isfinite
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from features.catalog import catalogue
 from features.errors import RefusedError
+from features.instants import day_number
 from features.lifecycle.adoption import adopted
 from features.progress import Progress, silent
 from features.settings import Outcome as Timing
@@ -32,7 +32,6 @@ CAUTION = "Association, not cause: what was not measured is not adjusted for."
 CONTEXT = (*PAIR, "population", "plan", "mrr", "term_end", "cancel_announced", "is_internal",
            "age_days")  # fmt: skip
 SHUFFLES = 100
-EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def _paths(settings: Settings, timing: Timing, history: History, spans: pd.DataF
     asked = steps(settings)
     people = sign_ups(history, spans, [m.name for m in asked])
     try:
-        found = search(people, timing.horizon_days, (history.until - EPOCH).days)
+        found = search(people, timing.horizon_days, day_number(history.until))
     except RefusedError as error:
         return OfPaths(refused=str(error))
     texts = (

@@ -41,7 +41,7 @@ def agreement(
     rows = rng.choice(len(test.y), min(ROWS, len(test.y)), replace=False)
     other = once(resampled(block, rng), fitted.parameters, fitted.rounds)
     ours, theirs = (
-        by_signal(contributions(booster, test.X[rows], training.threads), signals)
+        np.abs(by_signal(contributions(booster, test.X[rows], training.threads), signals))
         for booster in (fitted.booster, other)
     )
     return agreed(ours, theirs)
@@ -63,14 +63,14 @@ def resampled(block: Dataset, rng: np.random.Generator) -> Dataset:
 
 
 def by_signal(parts: Floats, signals: Sequence[str]) -> Floats:
-    """Rows × signals: the absolute sums of contributions (the base, last column, left out).
+    """Rows × signals: the sums of contributions (the base, last column, left out).
 
     >>> by_signal(np.array([[1.0, -3.0, 0.5, 7.0]]), ["use", "use", "seats"]).tolist()
-    [[2.0, 0.5]]
+    [[-2.0, 0.5]]
     """
     names = list(dict.fromkeys(signals))
     member = np.array([[signal == name for name in names] for signal in signals], dtype=float)
-    return np.asarray(np.abs(parts[:, :-1] @ member), dtype=np.float64)
+    return np.asarray(parts[:, :-1] @ member, dtype=np.float64)
 
 
 def agreed(ours: Floats, theirs: Floats) -> Agreement:

@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 from scipy.special import expit
 
+from features.event_words import capital
 from serving.api.problems import ProblemError, shown
 from serving.console.drawings.curve import By
 from serving.console.format import day, exact, exact_money, in_days, money, plural, span, whole
@@ -217,7 +218,7 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
     as_of = date.fromisoformat(table.as_of)
     told = [
         ("State", Shown(state_name(profile.state), since(snapshot, row).text)),
-        ("Plan", Shown(_capital(context.plan or ""))),
+        ("Plan", Shown(capital(context.plan or ""))),
         ("MRR", _mrr(desk, row)),
         ("Renews", renewal(desk.known.renewals.get(table.ids[row]), as_of)),
         ("Seats", figure(snapshot, row, "seats", "count")),
@@ -225,9 +226,9 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
         ("Signed up", _ago(context.age_days, as_of)),
         ("Owner", Shown(profile.owner or "")),
         ("Employees", _count(profile.employees)),
-        ("Industry", Shown(_capital(profile.industry or ""))),
+        ("Industry", Shown(capital(profile.industry or ""))),
         ("Country", Shown(profile.country or "")),
-        ("Found us by", Shown(_capital(profile.channel or ""))),
+        ("Found us by", Shown(capital(profile.channel or ""))),
     ]
     return [(label, value) for label, value in told if value.text not in ("", NONE.text, "0")]
 
@@ -245,10 +246,6 @@ def _days(desk: Desk, row: int, feature: str) -> float | None:
 def _mrr(desk: Desk, row: int) -> Shown:
     value, currency = float(desk.table.mrr[row]), str(desk.snapshot.company["currency"])
     return Shown(money(value, currency), exact_money(value, currency)) if value > 0 else NONE
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _since(days: float | None, as_of: date) -> Shown:

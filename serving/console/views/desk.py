@@ -8,9 +8,9 @@ from threading import Lock, Thread
 
 from sqlalchemy import Engine
 
+from features.pseudonym import pseudonym
 from serving.api.problems import ProblemError
 from serving.console.views.known import Known, known
-from serving.models.cases import digest
 from serving.scoring.accounts import Snapshot, Table
 from serving.scoring.lastweek import remembered
 from serving.scoring.leading import Leading, leading
@@ -46,9 +46,9 @@ class Desk:
         return self.snapshot.table
 
     @cached_property
-    def by_digest(self) -> Mapping[str, str]:
+    def by_pseudonym(self) -> Mapping[str, str]:
         """What each account is called among the past cases of the models → its id."""
-        return {digest(account): account for account in self.table.ids}
+        return {pseudonym(account): account for account in self.table.ids}
 
     @cached_property
     def milestones(self) -> tuple[tuple[int, str], ...]:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from features.event_words import capital
 from features.workspace import Workspace
 from serving.console.format import ago, day, days, percent, plural, whole
 from serving.console.views.facts import Shown
@@ -138,7 +139,7 @@ def _of(part: Mapping[str, Any]) -> Golden:
     return Golden(
         name, title, asked,
         effects=tuple(e for row in rows if (e := _effect(row, row["adjusted"], _share(row)))),
-        untold=tuple((_capital(r["label"]), r["note"]) for r in rows if not r["adjusted"]),
+        untold=tuple((capital(r["label"]), r["note"]) for r in rows if not r["adjusted"]),
         looked=_looked(part["looked"]),
         chance=_chance(table.get("shuffled")),
         doubt=_doubt(table.get("controls") or ()),
@@ -161,7 +162,7 @@ def _effect(row: Mapping[str, Any], effect: Mapping[str, Any] | None, note: str)
     if not effect or not all(effect.get(k) for k in ("value", "low", "high")):
         return None
     value, low, high = (float(effect[k]) for k in ("value", "low", "high"))
-    return Effect(_capital(row["label"]), note, value, low, high, bool(row["discovery"]))
+    return Effect(capital(row["label"]), note, value, low, high, bool(row["discovery"]))
 
 
 def _share(row: Mapping[str, Any]) -> str:
@@ -197,7 +198,3 @@ def _doubt(controls: Sequence[Mapping[str, Any]]) -> str:
         return ""
     return (f"Doubt: what cannot matter ({', '.join(off)}) seems to. Something that was not "
             "measured may be behind others of this list too.")  # fmt: skip
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from features.event_words import capital
 from serving.console.format import day, in_days, plural, span
 from serving.console.views.facts import NONE, Shown
 from serving.console.views.funnel import NAMES
@@ -79,8 +80,7 @@ def words(name: str) -> str:
     >>> words("first_report")
     'First report'
     """
-    text = name.replace("_", " ")
-    return text[:1].upper() + text[1:]
+    return capital(name.replace("_", " "))
 
 
 def spells(stages: Sequence[Stage], as_of: date) -> list[Spell]:

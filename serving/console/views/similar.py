@@ -67,7 +67,7 @@ def _text(model: Model, words: Words, ends: tuple[bool, ...]) -> str:
 
 
 def _ended(desk: Desk, case: Case, words: Words) -> Ended:
-    account = desk.by_digest.get(case.account, "")
+    account = desk.by_pseudonym.get(case.account, "")
     labels = [desk.snapshot.wordings[s].label for s in case.shared if s in desk.snapshot.wordings]
     return Ended(
         account,
