@@ -89,11 +89,38 @@ def test_a_bento_holds_the_service_its_lock_and_no_data(source: Path) -> None:
     held = {path.relative_to(source).parts[0] for path in source.rglob("*") if path.is_file()}
     assert held == {"serving", "features", "requirements-serving.lock", "bentofile.yaml"}
     features = {path.name for path in (source / "features").rglob("*") if path.is_file()}
-    assert features == {"__init__.py", "errors.py", "workspace.py"}
+    assert features == {
+        "__init__.py", "errors.py", "event_words.py", "pseudonym.py", "workspace.py"
+    }  # fmt: skip
     lock = (ROOT / "requirements-serving.lock").read_text()
     requirements = source.parent / "env" / "python" / "requirements.txt"
     assert pinned(requirements.read_text()) == pinned(lock)
     assert "--hash=sha256:" in requirements.read_text()
+
+
+IMPORTS = """
+import pkgutil
+from importlib import import_module
+
+import serving
+
+for inside in ("api", "console", "ledger", "models", "scoring"):
+    package = import_module(f"serving.{inside}")
+    for module in pkgutil.walk_packages(package.__path__, f"serving.{inside}."):
+        if not module.name.startswith("serving.ledger.migrations."):
+            import_module(module.name)
+print(serving.__file__)
+"""
+
+
+def test_all_that_answers_finds_what_it_imports(home: Path, source: Path) -> None:
+    """Also what a page asks for only when it is opened; none of it comes from the checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS], cwd=source, env=settings(home), capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(source)
 
 
 def test_a_built_bento_answers_from_the_workspace_that_it_is_given(
