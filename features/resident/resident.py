@@ -8,7 +8,7 @@ accounts, new events among the features, weeks made anew) makes it anew from the
 does.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 from types import TracebackType
 
@@ -63,22 +63,22 @@ class Resident:
             engine.forget(lasting=True)
             living = self._known_on(number)
             mine = sorted(set(accounts) & living)
-            state = self._followed(engine, made, living, number, mine)
+            state = self._followed(engine, made, living, number, set(accounts))
             self._made_of = states
         return state.rows(mine) if mine else self.schema.empty_table()
 
     def _followed(
-        self, engine: Engine, made: Manifest, living: Collection[str], day: int, mine: Sequence[str]
+        self, engine: Engine, made: Manifest, living: frozenset[str], day: int, learnt: set[str]
     ) -> State:
         """The state of a day, of these rollups; none is left where that fails."""
         state, self.state = self.state, None
         if state is None or not state.goes_on(made, day):
             state = State(engine, self.known, made, sorted(living), day, self.features, self.schema)
-        elif self._others or state.day != day or state.lost(made) or len(mine) >= MANY:
+        elif self._others or state.day != day or state.lost(made) or len(learnt) >= MANY:
             state.take(made, sorted(living), day)
-        elif mine:
-            state.fold(made, mine)
-        if len(mine) < MANY:
+        elif learnt:
+            state.fold(made, learnt, sorted(learnt & living))
+        if len(learnt) < MANY:
             state.stand()
         self.state, self._others = state, False
         return state

@@ -1,6 +1,6 @@
 """All accounts at one day: what their rows are made of, and how they stand among each other."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from operator import or_
 
@@ -98,8 +98,12 @@ class State:
             numbers = self.columns.stood(self._many(self.told.accounts), facts)
             self.standing.fill(self.told.row_of, numbers, groups)
 
-    def fold(self, made: Manifest, accounts: Sequence[str]) -> None:
-        """Take over what the rollups and the contract tables say of some accounts now."""
+    def fold(self, made: Manifest, learnt_of: Collection[str], accounts: Sequence[str]) -> None:
+        """Take over what the rollups and the contract tables say of some accounts now.
+
+        `accounts`: those of them that are known on the day, sorted. The rows of the others wait
+        until they are.
+        """
         self.stand()
         steps = self.kept["steps"]
         before = [steps.rows(account, self.number_of.get(account)) for account in accounts]
@@ -107,8 +111,8 @@ class State:
         for kept in self.kept.values():
             files = kept.kind.files(self.known.workspace, made, self.day)
             mine = {week: file for week, file in files.items() if week in weeks}
-            now = kept.kind.read(mine.values(), accounts)
-            for account in accounts:
+            now = kept.kind.read(mine.values(), learnt_of)
+            for account in learnt_of:
                 kept.change(account, self.number_of.get(account), weeks, now)
         self.made = made
         learnt = self.known.learnt()
