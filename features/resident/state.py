@@ -1,6 +1,6 @@
 """All accounts at one day: what their rows are made of, and how they stand among each other."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 
@@ -17,7 +17,7 @@ from features.engines.engine import Engine
 from features.facts.account import CONTEXT
 from features.kernel.known import Facts
 from features.kernel.leaves import OVER_KEYS, USER_COUNTS, Held, is_far
-from features.kernel.rows import Floats, Points, encoded
+from features.kernel.rows import Floats, Points, Rollup, encoded
 from features.resident.columns import Columns, points
 from features.resident.kept import Kept, Kind, grown
 from features.resident.leaves import Leaves
@@ -222,10 +222,9 @@ class State:
             for name in ((e.event,) if isinstance(e, EventCount) else self.events_of[_key(e)])
         }
 
-    def _held(self, rollups: dict[str, object], at: Points) -> Held:
-        those = {name: rollups[name] for name in ("daily", "ever", "users", "events")}
-        named = {"events_of": self.events_of, "number_of": self.event_number}
-        return Held(at, **those, **named)  # type: ignore[arg-type]
+    def _held(self, rollups: Mapping[str, Rollup], at: Points) -> Held:
+        daily, ever, users, events = (rollups[n] for n in ("daily", "ever", "users", "events"))
+        return Held(at, daily, ever, users, events, self.events_of, self.event_number)
 
     def _compile(self, every: Sequence[Expression]) -> None:
         """Give everything that features are made of its register, and the steps their order."""
