@@ -104,6 +104,18 @@ def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     return ranked[whole.indices.to_numpy()], whole.dictionary.take(pa.array(place))
 
 
+def unordered(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """For each value its place among the different ones, in any order; -1 where it is missing.
+
+    >>> places, different = unordered(pa.chunked_array([["b", None, "a", "b"]]))
+    >>> places.tolist(), different.to_pylist()
+    ([0, -1, 1, 0], ['b', 'a'])
+    """
+    found = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+    told = found.dictionary_encode()
+    return pc.fill_null(told.indices, -1).to_numpy().astype(np.int64), told.dictionary
+
+
 def _first(numbers: Ints, lowest: int, count: int) -> Ints:
     return np.searchsorted(numbers, np.arange(lowest, lowest + count + 1)).astype(np.int64)
 
