@@ -153,7 +153,9 @@ def arranged(tables: dict[str, pa.Table]) -> Records:
     told, profiles = _profiles(tables["accounts"], names)
     users, roles = _users(tables["users"], names)
     bought, plans = _bought(tables["subscriptions"], names)
-    return Records(number_of, profiles, told, users, roles, bought, plans)
+    rows = (Profiles(*map(np.array, profiles)), Users(*map(np.array, users)),
+            Bought(*map(np.array, bought)))  # of their own: code is compiled for one kind of array
+    return Records(number_of, rows[0], told, rows[1], roles, rows[2], plans)
 
 
 def _profiles(rows: pa.Table, names: pa.Array) -> tuple[pa.Table, Profiles]:

@@ -51,7 +51,7 @@ class Rollup:
 def points(numbers: Ints, as_of: Ints) -> Points:
     """Points from the number of each one's account, and its day; sorted by both."""
     lowest = int(numbers[0])
-    return Points(_first(numbers, lowest, int(numbers[-1]) - lowest + 1), as_of)
+    return Points(_first(numbers, lowest, int(numbers[-1]) - lowest + 1), np.array(as_of))
 
 
 def rollup(table: pa.Table, names: Sequence[str], lowest: int, accounts: int) -> Rollup:
