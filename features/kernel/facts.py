@@ -69,7 +69,7 @@ class Asked:
         days = self.settings.subscriptions.lapse_after_days
         told = Ladder(np.array(rank, np.int64), np.array(free, np.bool_),
                       -1 if days is None else days * DAY_US)  # fmt: skip
-        return commercial(self.records.bought, self.who, self.points, told)  # type: ignore[no-any-return]
+        return commercial(self.records.bought, self.who, self.points, told)
 
     @cached_property
     def present(self) -> Floats:
@@ -77,7 +77,7 @@ class Asked:
         admins = self.settings.people.admin_roles
         is_admin = [role in admins for role in self.records.roles.to_pylist()]
         of = self.records.users, self.who, self.points, self._main("seats")
-        return present(*of, np.array(is_admin, np.int64))  # type: ignore[no-any-return]
+        return present(*of, np.array(is_admin, np.int64))
 
     @cached_property
     def population(self) -> Ints:

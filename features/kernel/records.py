@@ -153,9 +153,12 @@ def arranged(tables: dict[str, pa.Table]) -> Records:
     told, profiles = _profiles(tables["accounts"], names)
     users, roles = _users(tables["users"], names)
     bought, plans = _bought(tables["subscriptions"], names)
-    rows = (Profiles(*map(np.array, profiles)), Users(*map(np.array, users)),
-            Bought(*map(np.array, bought)))  # of their own: code is compiled for one kind of array
-    return Records(number_of, rows[0], told, rows[1], roles, rows[2], plans)
+    return Records(number_of, _own(profiles), told, _own(users), roles, _own(bought), plans)
+
+
+def _own(rows: Any) -> Any:
+    """The same arrays in memory of their own: functions are compiled for one kind of array."""
+    return type(rows)(*map(np.array, rows))
 
 
 def _profiles(rows: pa.Table, names: pa.Array) -> tuple[pa.Table, Profiles]:
