@@ -262,8 +262,8 @@ def together(worlds: Iterable[World]) -> World:
     return whole
 
 
-def load(world: World, workspace: Workspace) -> None:
-    """Write a world into the lake as ingest would."""
+def load(world: World, workspace: Workspace, *, more: bool = False) -> None:
+    """Write a world into the lake as ingest would; with `more`, beside what is there."""
     for name in CONTRACT:
         schema = lake.table_schema(name)
         rows = [_whole(name, r) for r in getattr(world, name, [])]
@@ -271,7 +271,7 @@ def load(world: World, workspace: Workspace) -> None:
             table = pa.Table.from_pylist(rows, schema=schema)
             workspace.lake.mkdir(parents=True, exist_ok=True)
             write_deltalake(
-                workspace.lake.resolve() / name, table,
+                workspace.lake.resolve() / name, table, mode="append" if more else "error",
                 partition_by=["event_month"] if name == "events" else None,
             )  # fmt: skip
 

@@ -37,6 +37,8 @@ def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Flo
     out = np.zeros((len(leaves.what), len(points.as_of)))
     for account in range(len(points.first) - 1):
         first, last = points.first[account], points.first[account + 1]
+        if first == last:
+            continue
         runs, end = rows.first[account], rows.first[account + 1]
         days = points.as_of[first:last]
         counts = np.zeros((len(days), len(spans.column), end - runs))

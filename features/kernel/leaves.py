@@ -92,12 +92,8 @@ def computed(found: Sequence[Expression], held: Held, facts: Facts) -> Values:
 def _sums(mine: Sequence[Sum], held: Held, nearest: int) -> Values:
     if not mine:
         return {}
-    names = sorted({e.measure for e in mine})
-    rows = held.daily.rows
-    places = [held.daily.column(name) for name in names]
-    rows = rows._replace(values=np.ascontiguousarray(rows.values[:, places]))
-    spans = _spans([(names.index(e.measure), e.window) for e in mine], nearest)
-    return dict(zip(mine, windows.sums(rows, held.points, spans), strict=True))
+    spans = _spans([(held.daily.column(e.measure), e.window) for e in mine], nearest)
+    return dict(zip(mine, windows.sums(held.daily.rows, held.points, spans), strict=True))
 
 
 def _spans(wanted: Sequence[tuple[int, Window]], nearest: int = 0) -> Spans:

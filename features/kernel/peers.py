@@ -48,9 +48,7 @@ def _peers(groups: Mapping[str, Ints], among: tuple[str, ...]) -> Ints:
 
 def _standing(peers: Ints, numbers: Floats) -> tuple[Floats, Floats]:
     """Rank and median of each point among its peers."""
-    order = np.argsort(numbers)
-    small = peers.astype(np.uint16) if peers.max() < 2**16 else peers  # which are sorted by digits
-    order = order[np.argsort(small[order], kind="stable")]
+    order = ordered(peers, numbers)
     group, value = peers[order], numbers[order]
     begins = np.searchsorted(group, np.arange(group[-1] + 1))
     every = np.diff(np.append(begins, len(group)))[group]
@@ -65,3 +63,10 @@ def _standing(peers: Ints, numbers: Floats) -> tuple[Floats, Floats]:
     lower, upper = begins[group] + (every - 1) // 2, begins[group] + every // 2
     median[order] = (value[lower] + value[upper]) / 2.0
     return rank, median
+
+
+def ordered(peers: Ints, numbers: Floats) -> Ints:
+    """The order of points by their peers' number (from 0), then by what is compared."""
+    order = np.argsort(numbers)
+    small = peers.astype(np.uint16) if peers.max() < 2**16 else peers  # which are sorted by digits
+    return order[np.argsort(small[order], kind="stable")]

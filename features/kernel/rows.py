@@ -96,12 +96,18 @@ def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     >>> places.tolist(), different.to_pylist()
     ([1, 0, 1], ['a', 'b'])
     """
+    places, dictionary = encoded(values)
+    order = pc.sort_indices(dictionary).to_numpy()
+    ranked = np.empty(len(order), dtype=np.int64)
+    ranked[order] = np.arange(len(order))
+    return ranked[places], dictionary.take(pa.array(order))
+
+
+def encoded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """For each value its place among the different ones, and these in any order."""
     found = values.dictionary_encode().unify_dictionaries().combine_chunks()
     whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
-    place = pc.sort_indices(whole.dictionary).to_numpy()
-    ranked = np.empty(len(place), dtype=np.int64)
-    ranked[place] = np.arange(len(place))
-    return ranked[whole.indices.to_numpy()], whole.dictionary.take(pa.array(place))
+    return whole.indices.to_numpy().astype(np.int64), whole.dictionary
 
 
 def unordered(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:

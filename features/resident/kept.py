@@ -1,45 +1,51 @@
 """The rollup rows of all accounts in memory, and apart from them those of accounts that changed."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from features.kernel.rows import Ints, Rollup, Rows, ranks, rollup
+from features.kernel.rows import Ints, Rollup, Rows, encoded, nothing, ranks, rollup
+from features.resident.woven import Flags, woven
 from features.rollups.weeks import Manifest
 from features.workspace import Workspace
 
-Spans = Sequence[tuple[int, int]]
 DATED = ("account_id", "day", "visible_from")
+ALIKE = np.zeros(1, dtype=np.int64)
+"""The keys of rows that are not told apart by any."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Rows of one rollup: which file, measures and days; `key`: what tells days of one day apart.
+    """Rows of one rollup: which, and their measures.
 
-    `some`: which of the rows count (None: all); `keyed`: from them the numbers of their keys.
+    `back`: from how many days ago until how many ago they count. `key`: what tells rows of one day
+    apart; `keys`: which of them count (None: all). `some`: which of the rows count (None: all).
     """
 
     rollup: str
     names: tuple[str, ...]
-    spans: Spans
+    back: tuple[tuple[int, int], ...]
     key: str | None = None
+    keys: tuple[str, ...] | None = None
     some: ds.Expression | None = None
-    keyed: Callable[[pa.Table], pa.Array] | None = None
 
-    def read(
-        self, workspace: Workspace, made: Manifest, weeks: Collection[int] | None = None,
-        accounts: Collection[str] | None = None,
-    ) -> pa.Table:  # fmt: skip
-        """The rows on the disk, of some weeks and accounts only where they are named."""
-        files = [f for w, f in self.files(workspace, made).items() if weeks is None or w in weeks]
-        columns = list(dict.fromkeys([*DATED, *([self.key] if self.key else []), *self.names]))
-        if not files:
-            texts = ("account_id", self.key)
+    def files(self, workspace: Workspace, made: Manifest, day: int) -> dict[int, str]:
+        """Week → its file, of the weeks in which a day counts that lies before `day`."""
+        spans = [((day - first) // 7, (day - last) // 7) for first, last in self.back]
+        inside = {int(w): f for w, f in made.weeks.items()}
+        inside = {w: f for w, f in inside.items() if any(a <= w <= b for a, b in spans)}
+        folder = workspace.rollups / self.rollup
+        return {week: str(folder / f"{inside[week]}.parquet") for week in sorted(inside)}
+
+    def read(self, files: Iterable[str], accounts: Collection[str] | None = None) -> pa.Table:
+        """The rows of some files, of some accounts only where they are named."""
+        texts = ["account_id", *([self.key] if self.key else [])]
+        columns = list(dict.fromkeys([*DATED, *texts, *self.names]))
+        if not (some := list(files)):
             kinds = {n: pa.string() if n in texts else pa.int64() for n in columns}
             measures = {name: pa.float64() for name in self.names}
             return pa.schema(list((kinds | measures).items())).empty_table()
@@ -47,79 +53,179 @@ class Kind:
         if accounts is not None:
             mine = pc.field("account_id").isin(pa.array(sorted(accounts), pa.string()))
             which = mine if which is None else which & mine
-        return ds.dataset(files, format="parquet").to_table(columns, filter=which)
+        form = ds.ParquetFileFormat(dictionary_columns=set(texts))
+        return self.counting(ds.dataset(some, format=form).to_table(columns, filter=which))
 
-    def files(self, workspace: Workspace, made: Manifest) -> dict[int, str]:
-        """Week → its file, of the weeks in which a day counts."""
-        folder = workspace.rollups / self.rollup
-        weeks = {int(week): name for week, name in made.weeks.items()}
-        inside = [w for w in weeks if any(a // 7 <= w <= b // 7 for a, b in self.spans)]
-        return {w: str(folder / f"{weeks[w]}.parquet") for w in sorted(inside)}
+    def counting(self, table: pa.Table) -> pa.Table:
+        """The rows whose keys count."""
+        if self.keys is None:
+            return table
+        return table.filter(pa.array(places(table[self.key], _texts(self.keys)) >= 0))
 
-    def arrays(self, table: pa.Table, numbers: Ints, accounts: int) -> Rollup:
+    def arrays(self, table: pa.Table, numbers: Ints, keys: Ints, accounts: int) -> Rollup:
         """The rows as the kernel takes them; `numbers`: the account of each."""
-        keys = np.zeros(len(table), np.int64) if self.keyed is None else self.keyed(table)
         numbered = table.set_column(0, "account_id", pa.array(numbers))
         numbered = numbered.append_column("key", pa.array(keys))
         return rollup(numbered, self.names, 0, accounts)
 
 
-def by_user(table: pa.Table) -> pa.Array:
-    """The keys of rows by user: their places in the order of the ids."""
-    return ranks(table["user_id"])
-
-
-def by_number(number_of: Mapping[str, int], table: pa.Table) -> pa.Array:
-    """The keys of rows by event: the numbers of the events."""
-    numbers = pa.array(number_of.values(), pa.int64())
-    places = pc.index_in(table["event"], pa.array(number_of, pa.string()))
-    return numbers.take(places.combine_chunks())
-
-
-def numbered(number_of: Mapping[str, int]) -> Callable[[pa.Table], pa.Array]:
-    """What gives rows by event their keys."""
-    return partial(by_number, number_of)
-
-
 class Kept:
-    """One rollup's rows, account after account."""
+    """One rollup's rows, account after account, as the files of some weeks have them."""
 
-    def __init__(self, kind: Kind, table: pa.Table, accounts: Sequence[str]) -> None:
+    def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        place = pc.index_in(table["account_id"], pa.array(accounts, pa.string()))
-        table = table.filter(pc.is_valid(place))
-        numbers = place.drop_null().combine_chunks().to_numpy().astype(np.int64)
-        order = np.argsort(numbers, kind="stable")
-        self.table = table.take(pa.array(order)).combine_chunks()
-        self.first = np.searchsorted(numbers[order], np.arange(len(accounts) + 1))
-        self.whole = kind.arrays(self.table, numbers[order], len(accounts))
-        self.number_of = {account: number for number, account in enumerate(accounts)}
+        self.weeks: dict[int, str] = {}
+        self.whole = nothing(kind.names, 0)
+        self.keys = _texts(kind.keys or ())
         self._apart: dict[str, tuple[pa.Table, Rollup]] = {}
 
-    def rows(self, account: str) -> pa.Table:
-        """The rows of one account."""
+    def missing(self, weeks: Mapping[int, str]) -> pa.Table:
+        """What the files of these weeks hold and is not held."""
+        return self.kind.read(f for week, f in weeks.items() if self.weeks.get(week) != f)
+
+    def take(
+        self, weeks: Mapping[int, str], missing: pa.Table, accounts: pa.Array, moved: Ints
+    ) -> None:
+        """Hold what the files of these weeks say, of all accounts; `missing` is read already.
+
+        `accounts`: their names in order; `moved`: the number that each former one has among them.
+        """
+        self._renumber(moved, len(accounts))
+        gone = [week for week, file in self.weeks.items() if weeks.get(week) != file]
+        self._apart.clear()
+        if gone or len(missing):
+            self._put(~np.isin(self.whole.rows.day // 7, gone), missing, accounts)
+        self.weeks = dict(weeks)
+
+    def gather(self, accounts: pa.Array, moved: Ints) -> None:
+        """Put what is apart among the others."""
+        self._renumber(moved, len(accounts))
+        if not self._apart:
+            return
+        mine = places(_chunked(pa.array(list(self._apart), pa.string())), accounts)
+        kept = ~np.isin(row_accounts(self.whole.rows), mine)
+        self._put(kept, pa.concat_tables(table for table, _ in self._apart.values()), accounts)
+        self._apart.clear()
+
+    def apart(self) -> pa.Array:
+        """The accounts whose rows lie apart."""
+        return pa.array(list(self._apart), pa.string())
+
+    def rows(self, account: str, number: int | None) -> pa.Table:
+        """The rows of one account, which has this number (None: it is a new one)."""
         if account in self._apart:
             return self._apart[account][0]
-        number = self.number_of.get(account)
-        if number is None:
-            return self.table.slice(0, 0)
-        return self.table.slice(self.first[number], self.first[number + 1] - self.first[number])
+        return self._table(account, nothing(self.kind.names, 1).rows if number is None
+                           else cut(self.whole, number).rows)  # fmt: skip
 
-    def of(self, account: str) -> Rollup:
+    def of(self, account: str, number: int | None) -> Rollup:
         """The same for the kernel."""
-        if account in self._apart:
+        if account in self._apart or number is None:
             return self._apart[account][1]
-        return cut(self.whole, self.number_of[account])
+        return cut(self.whole, number)
 
-    def change(self, account: str, weeks: Collection[int], now: pa.Table) -> None:
+    def change(
+        self, account: str, number: int | None, weeks: Collection[int], now: pa.Table
+    ) -> None:
         """Put what some weeks hold now (rows of any accounts) in the place of what they held."""
-        old = self.rows(account)
+        old = self.rows(account, number)
         outside = ~np.isin(old["day"].to_numpy() // 7, list(weeks))
         mine = now.filter(pc.equal(now["account_id"], account))
         both = pa.concat_tables([old.filter(pa.array(outside)), mine.cast(old.schema)])
         both = both.combine_chunks()
         numbers = np.zeros(len(both), dtype=np.int64)
-        self._apart[account] = both, self.kind.arrays(both, numbers, 1)
+        keys = self._numbers(both) if self.kind.keys is not None else self._ranks(both)
+        self._apart[account] = both, self.kind.arrays(both, numbers, keys, 1)
+
+    def table(self, names: pa.Array, wanted: Flags) -> pa.Table:
+        """The rows of the accounts that are wanted (a flag for each number)."""
+        rows = self.whole.rows
+        account = row_accounts(rows)
+        mine = np.flatnonzero(wanted[account])
+        key = np.repeat(rows.key, np.diff(rows.row))[mine]
+        columns = {"account_id": names.take(pa.array(account[mine])), "day": rows.day[mine],
+                   "visible_from": rows.visible[mine]}  # fmt: skip
+        if self.kind.key:
+            columns[self.kind.key] = self.keys.take(pa.array(key))
+        values = rows.values[mine]
+        return pa.table(columns | {n: values[:, i] for i, n in enumerate(self.kind.names)})
+
+    def _table(self, account: str, rows: Rows) -> pa.Table:
+        """An account's rows as the files have them."""
+        one = Kept(self.kind)
+        one.whole, one.keys = Rollup(rows, self.kind.names), self.keys
+        return one.table(pa.array([account]), np.ones(1, dtype=bool))
+
+    def _put(self, kept: Flags, table: pa.Table, accounts: pa.Array) -> None:
+        """Leave out the rows that are not kept, and put these in."""
+        key_of = ALIKE
+        if self.kind.key and self.kind.keys is None:
+            self.keys, key_of = grown(self.keys, [encoded(table[self.kind.key])[1]])
+        elif self.kind.key:
+            key_of = np.arange(len(self.keys))
+        numbers = places(table["account_id"], accounts)
+        new = self.kind.arrays(table, numbers, self._numbers(table), len(accounts))
+        old = self.whole.rows
+        self.whole = Rollup(woven(old, kept, key_of, new.rows), new.names) if kept.any() else new
+
+    def _numbers(self, table: pa.Table) -> Ints:
+        """The numbers of the keys of rows."""
+        if not self.kind.key:
+            return np.zeros(len(table), dtype=np.int64)
+        return places(table[self.kind.key], self.keys)
+
+    def _ranks(self, table: pa.Table) -> Ints:
+        """Numbers for the keys of one account's rows, in their order."""
+        if not self.kind.key:
+            return np.zeros(len(table), dtype=np.int64)
+        return np.asarray(ranks(table[self.kind.key]))
+
+    def _renumber(self, moved: Ints, accounts: int) -> None:
+        """Give the accounts whose rows are held their numbers among so many."""
+        runs = np.zeros(accounts + 1, dtype=np.int64)
+        runs[moved + 1] = np.diff(self.whole.rows.first)
+        self.whole = Rollup(self.whole.rows._replace(first=np.cumsum(runs)), self.whole.names)
+
+
+def row_accounts(rows: Rows) -> Ints:
+    """The number of each row's account."""
+    return np.repeat(np.arange(len(rows.first) - 1), np.diff(rows.row[rows.first]))
+
+
+def places(texts: pa.ChunkedArray, among: pa.Array) -> Ints:
+    """For each text its place among some different ones; -1 where it is none of them.
+
+    >>> places(pa.chunked_array([["b", "a", "x"]]), pa.array(["a", "b"])).tolist()
+    [1, 0, -1]
+    """
+    place, different = encoded(texts)
+    found = pc.fill_null(pc.index_in(different, among), -1).to_numpy().astype(np.int64)
+    return found[place]
+
+
+def grown(texts: pa.Array, more: Iterable[pa.Array]) -> tuple[pa.Array, Ints]:
+    """The different ones of all texts in order, and the place that each former one has.
+
+    >>> both, moved = grown(pa.array(["a", "c"]), [pa.array(["b", "c"])])
+    >>> both.to_pylist(), moved.tolist()
+    (['a', 'b', 'c'], [0, 2])
+    """
+    new = pa.concat_arrays([m.filter(pc.invert(pc.is_in(m, texts))) for m in more])
+    if not len(new):
+        return texts, np.arange(len(texts))
+    both = pa.concat_arrays([texts, pc.unique(new)])
+    order = pc.sort_indices(both).to_numpy().astype(np.int64)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return both.take(pa.array(order)), place[: len(texts)]
+
+
+def _texts(texts: Sequence[str]) -> pa.Array:
+    return pa.array(sorted(texts), pa.string())
+
+
+def _chunked(texts: pa.Array) -> pa.ChunkedArray:
+    return pa.chunked_array([texts])
 
 
 def cut(rollup: Rollup, number: int) -> Rollup:

@@ -2,14 +2,17 @@
 
 They are what `features.build.build` would make of them on that day. The rollups and the facts of
 all accounts are held; when something was learnt of a few, what is held of them is replaced, and
-their rows are computed from memory. What cannot be folded in (another day, a merge of accounts,
-somebody else's ingest) makes the state anew from the lake, as a start does.
+their rows are computed from memory. At midnight, and when somebody else ingested, the weeks that
+changed are read again and everything else stays. What the state cannot take over (a merge of
+accounts, new events among the features, weeks made anew) makes it anew from the lake, as a start
+does.
 """
 
 from collections.abc import Collection
 from datetime import date
 from types import TracebackType
 
+import pandas as pd
 import pyarrow as pa
 
 from features import lake
@@ -20,8 +23,8 @@ from features.identity import resolve
 from features.instants import day_number
 from features.points import known_days
 from features.resident.records import Known
-from features.resident.state import State
-from features.rollups.weeks import ensure_rollups
+from features.resident.state import MANY, State
+from features.rollups.weeks import Manifest, ensure_rollups
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace
@@ -31,7 +34,7 @@ class Resident:
     """Computes rows in one process for as long as it lives; to be closed."""
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
-        self.workspace, self.settings = workspace, running_on(settings, "duckdb")
+        self.workspace, self.settings = workspace, running_on(settings, "kernel")
         self.features = named(settings, None)
         self.schema = table_schema(self.features)
         self.known = Known(workspace, self.settings)
@@ -39,11 +42,13 @@ class Resident:
         self._engine: Engine | None = None
         self._tables = ""
         self._made_of = ""
+        self._others = False
+        self._days: tuple[str, pd.DataFrame] = ("", pd.DataFrame())
         self._living: tuple[str, int, frozenset[str]] = ("", 0, frozenset())
 
     def forget_peers(self) -> None:
         """Something was learnt of other accounts than those that will be asked for."""
-        self.state = None
+        self._others = True
 
     def rows(self, accounts: Collection[str], day: date) -> pa.Table:
         """The feature table's rows of the accounts that are known on the day, as known then.
@@ -58,20 +63,30 @@ class Resident:
             engine.forget(lasting=True)
             living = self._known_on(number)
             mine = sorted(set(accounts) & living)
-            state = self.state
-            if state is None or state.day != number or not state.knows(made, accounts):
-                self.state = state = State(
-                    engine, self.known, made, sorted(living), number, self.features, self.schema
-                )
-            elif mine:
-                state.fold(made, mine)
+            state = self._followed(engine, made, living, number, set(accounts))
             self._made_of = states
         return state.rows(mine) if mine else self.schema.empty_table()
+
+    def _followed(
+        self, engine: Engine, made: Manifest, living: frozenset[str], day: int, learnt: set[str]
+    ) -> State:
+        """The state of a day, of these rollups; none is left where that fails."""
+        state, self.state = self.state, None
+        if state is None or not state.goes_on(made, day):
+            state = State(engine, self.known, made, sorted(living), day, self.features, self.schema)
+        elif self._others or state.day != day or state.lost(made) or len(learnt) >= MANY:
+            state.take(made, sorted(living), day)
+        elif learnt:
+            state.fold(made, learnt, sorted(learnt & living))
+        if len(learnt) < MANY:
+            state.stand()
+        self.state, self._others = state, False
+        return state
 
     def holds(self, day: date) -> bool:
         """Whether what is held is of that day and of all that the lake has."""
         mine = self.state is not None and self.state.day == day_number(day)
-        return mine and self._made_of == self._states()
+        return mine and not self._others and self._made_of == self._states()
 
     def held(self, accounts: Collection[str]) -> pa.Table:
         """The rows of the accounts that are known on the day that is held, from memory alone."""
@@ -86,8 +101,10 @@ class Resident:
     def _known_on(self, day: int) -> frozenset[str]:
         """The accounts that are known on a day."""
         told = f"{lake.table_state(self.workspace, 'accounts')} {self._tables}"
+        if self._days[0] != told:
+            self._days = told, known_days(self.workspace)
         if self._living[:2] != (told, day):
-            days = known_days(self.workspace)
+            days = self._days[1]
             alive = days[(days["first"] <= day) & (day < days["end"])]
             self._living = told, day, frozenset(alive["account_id"])
         return self._living[2]

@@ -121,7 +121,7 @@ def _moved(
         f"theirs AS (SELECT from_id FROM ({every}) WHERE to_id IN (FROM people)) "
         "SELECT event_us FROM read_parquet($events) WHERE "
         "(user_id IS NULL AND anonymous_id IN (SELECT from_id FROM fresh)) OR (account_id IS NULL "
-        "AND (user_id IN (FROM people) OR anonymous_id IN (FROM theirs)))"
+        "AND (coalesce(user_id, anonymous_id) IN (FROM people) OR anonymous_id IN (FROM theirs)))"
         + (f" OR ({merges})" if identities else "")
     )
     names = {"events": known["events"], "users": users, "identities": identities,

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from features import lake
 from features.errors import NotReadyError
 from features.events import CONTRACT
+from features.instants import day_number
 from features.provenance import in_words, meaning, other_parts
 from features.resident.resident import Resident
 from features.settings import Settings
@@ -79,6 +80,18 @@ class Refresher:
     def due(self) -> bool:
         """Whether a round has anything to do: events wait, or the last round was cut short."""
         return self.behind or waiting(self.workspace)
+
+    def is_of_yesterday(self) -> bool:
+        """Whether a midnight has passed since the rows that are held were of the next."""
+        state = self.resident.state
+        return state is not None and state.day != day_number(next_midnight())
+
+    def move_on(self) -> None:
+        """Hold the rows of the next midnight, so that nobody who asks waits for them.
+
+        Raises GoldpanError when another process works on the rollups.
+        """
+        self.resident.rows([], next_midnight())
 
     def rows_now(self, accounts: Collection[str]) -> pa.Table:
         """The rows of accounts as of the next midnight, of all that was acknowledged until now.
