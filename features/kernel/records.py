@@ -19,7 +19,7 @@ from features.identity.resolve import Links
 from features.instants import DAY_US, LONG_AGO, NEVER, morning
 from features.kernel.events import whole
 from features.kernel.order import Floats, Ints, order_by
-from features.kernel.rows import coded, unordered
+from features.kernel.rows import coded, encoded
 from features.workspace import Workspace
 
 TRIAL, ACTIVE, CANCELLED = range(len(STATUSES))
@@ -169,13 +169,13 @@ def _profiles(rows: pa.Table, names: pa.Array) -> tuple[pa.Table, Profiles]:
 
 
 def _users(rows: pa.Table, names: pa.Array) -> tuple[Users, pa.Array]:
-    user = pa.array(unordered(rows["user_id"])[0])
+    user = pa.array(encoded(rows["user_id"])[0])
     rows = rows.set_column(rows.column_names.index("user_id"), "user_id", user)
     rows, first = _in_order(
         rows, names, lambda rows: [whole(rows["user_id"]), whole(rows["known_at"])]
     )
     begins, known = whole(rows["created_at"]), whole(rows["known_us"])
-    role, roles = unordered(rows["role"])
+    role, roles = encoded(rows["role"])
     mine = Users(
         first, whole(rows["user_id"]), seen(begins, known), morning(whole(rows["until_us"])),
         joined=_after(begins), left=_after(_ever(rows["left_at"])), role=role,
@@ -191,7 +191,7 @@ def _bought(rows: pa.Table, names: pa.Array) -> tuple[Bought, pa.Array]:
         lambda rows: [whole(rows[c]) for c in ("subscription_id", "effective_at", "known_at")],
     )  # fmt: skip
     begins, known = whole(rows["effective_at"]), whole(rows["known_us"])
-    plan, plans = unordered(rows["plan"])
+    plan, plans = encoded(rows["plan"])
     numbers = {c: rows[c].to_numpy() for c in ("mrr", "seats", "billing_months", "discount")}
     mine = Bought(
         first, whole(rows["subscription_id"]), morning(known), seen(begins, known),

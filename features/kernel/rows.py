@@ -104,22 +104,18 @@ def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
 
 
 def encoded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """For each value its place among the different ones, and these in any order."""
-    found = values.dictionary_encode().unify_dictionaries().combine_chunks()
-    whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
-    return whole.indices.to_numpy().astype(np.int64), whole.dictionary
+    """For each value its place among the different ones, and these in any order.
 
+    A missing one has the place -1.
 
-def unordered(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """For each value its place among the different ones, in any order; -1 where it is missing.
-
-    >>> places, different = unordered(pa.chunked_array([["b", None, "a", "b"]]))
+    >>> places, different = encoded(pa.chunked_array([["b", None, "a", "b"]]))
     >>> places.tolist(), different.to_pylist()
     ([0, -1, 1, 0], ['b', 'a'])
     """
-    found = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
-    told = found.dictionary_encode()
-    return pc.fill_null(told.indices, -1).to_numpy().astype(np.int64), told.dictionary
+    found = values.dictionary_encode().unify_dictionaries().combine_chunks()
+    whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    places = pc.fill_null(whole.indices, -1)
+    return places.to_numpy().astype(np.int64), whole.dictionary
 
 
 def _first(numbers: Ints, lowest: int, count: int) -> Ints:

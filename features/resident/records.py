@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features import lake
 from features.engines.engine import Engine
@@ -14,6 +13,7 @@ from features.kernel.journeys import in_order_seen
 from features.kernel.known import Facts
 from features.kernel.records import read_records
 from features.kernel.rows import Points, Rollup
+from features.resident.kept import places
 from features.settings import Settings
 from features.workspace import Workspace
 
@@ -50,8 +50,8 @@ class Known:
 def _in_order_seen(steps: pa.Table, accounts: Sequence[str], events: Sequence[str]) -> Rollup:
     """Rows by event as the kernel takes them."""
     numbers = {
-        "account_id": pc.index_in(steps["account_id"], pa.array(accounts, pa.string())),
-        "key": pc.index_in(steps["event"], pa.array(events, pa.string())),
+        "account_id": places(steps["account_id"], pa.array(accounts, pa.string())),
+        "key": places(steps["event"], pa.array(events, pa.string())),
     }
     counted = {name: steps[name] for name in ("visible_from", "n")}
     return in_order_seen(pa.table(numbers | counted), 0, len(accounts))
