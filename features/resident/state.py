@@ -30,7 +30,7 @@ from features.settings import Settings
 
 EVER = 10**6
 RING = ((RING_DAYS, 1), (YEAR_BACK + SPAN, YEAR_BACK + 1))
-MANY = 64
+MANY = 40
 """From so many accounts on, columns over all of them cost less than one row after the other."""
 
 
@@ -150,9 +150,11 @@ class State:
         if len(accounts) < len(self.told.accounts):
             self.stand()
         values, lines = self.columns.alone(held, facts)
-        if not self.standing.filled:
-            self.standing.fill(self.told.row_of, lines, groups)
-        placed = self.standing.many(lines, groups)
+        placed = (
+            self.standing.many(lines, groups)
+            if self.standing.filled
+            else self.standing.fill(self.told.row_of, lines, groups)
+        )
         return self.columns.numbers(values, placed, facts), facts.table
 
     def _table(
