@@ -25,7 +25,10 @@ TODAY = date(2026, 7, 1)
 
 
 def test_settled_are_the_accounts_reviewed_since_a_moment_or_still_at_rest(tmp_path: Path) -> None:
-    """Another user's, another model's and what is past do not count; the last review does."""
+    """Another user's, another model's and what is past do not count; the last review does.
+
+    What came by a key lets an account rest for everybody, but nobody has looked at it.
+    """
     ledger = opened(Workspace(tmp_path))
     said = {"model_version": None, "score_id": None, "verdict": "agree", "action": None,
             "outcome": None, "note": None, "key_id": reviews.CONSOLE}  # fmt: skip
@@ -34,11 +37,13 @@ def test_settled_are_the_accounts_reviewed_since_a_moment_or_still_at_rest(tmp_p
         ("a", "ana", "churn", later), ("b", "ana", "churn", TODAY), ("c", "ana", "churn", None),
         ("d", "ben", "churn", later), ("e", "ana", "upgrade", later),
         ("f", "ana", "churn", later), ("f", "ana", "churn", None),
+        ("g", None, "churn", later), ("h", None, "churn", None), ("i", "ana", "churn", later),
+        ("i", None, "churn", TODAY),
     ):  # fmt: skip
         reviews.add(ledger, account_id=account, user=user, model=model, snoozed_until=rests, **said)
     now = datetime.now(UTC)
-    assert reviews.settled(ledger, "ana", "churn", past, TODAY) == {"a", "b", "c", "f"}
-    assert reviews.settled(ledger, "ana", "churn", now + timedelta(hours=1), TODAY) == {"a"}
+    assert reviews.settled(ledger, "ana", "churn", past, TODAY) == {"a", "b", "c", "f", "g", "i"}
+    assert reviews.settled(ledger, "ana", "churn", now + timedelta(hours=1), TODAY) == {"a", "g"}
 
 
 @pytest.fixture(scope="module")

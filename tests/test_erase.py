@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from asked import Asked
 from click.testing import CliRunner
+from postgres import database, with_postgres
 from test_events_api import Intake, copied
 from test_serving_world import ROOT, served
 
@@ -23,7 +26,7 @@ from features.errors import InputError
 from features.events import CONTRACT
 from features.workspace import LakeThen, Workspace
 from goldpan import main
-from serving.ledger.database import METADATA
+from serving.ledger.database import METADATA, VARIABLE
 from serving.ledger.shown import keep_shown
 from serving.scoring.batch import score
 
@@ -143,8 +146,19 @@ def test_a_person_is_erased_in_whichever_accounts(workspace: Workspace) -> None:
     assert "acc_gone" in accounts
 
 
-def test_the_ledger_forgets_an_account(workspace: Workspace) -> None:
-    """Its scores, reviews and kept answers are gone from the database's file; others stay.
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=with_postgres)])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The database that the ledger lies in: the file of the workspace, or a real server's."""
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            monkeypatch.setenv(VARIABLE, stack.enter_context(database()))
+        yield request.param
+
+
+def test_the_ledger_forgets_an_account(workspace: Workspace, kind: str) -> None:
+    """Its scores, reviews and kept answers are gone from the database; others stay.
+
+    From SQLite's file they are gone as bytes too.
 
     The tables that are left serve: they build and score, and the account has no score.
     """
@@ -168,7 +182,8 @@ def test_the_ledger_forgets_an_account(workspace: Workspace) -> None:
             assert stays in names
         kept = connection.scalars(sa.select(METADATA.tables["idempotency"].c.name))
         assert list(kept) == [f"k-{stays}"]
-    assert gone.encode() not in (workspace.root / "ledger.db").read_bytes()
+    if kind == "sqlite":
+        assert gone.encode() not in (workspace.root / "ledger.db").read_bytes()
     assert not (workspace.scores / "current").exists()
     score(workspace, served().settings)
     asked.renew()

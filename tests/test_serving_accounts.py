@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from serving.api.bodies.models import ModelAnswer, ModelsAnswer
 from serving.api.bodies.reviews import ReviewAnswer, ReviewsAnswer
 from serving.api.cursors import cursor
 from serving.scoring.recorded import record
+from serving.scoring.scorer import bind
 
 
 @cache
@@ -204,7 +206,7 @@ def with_a_past(own: Asked, *days: str, model: str = "churn") -> None:
         matrix[np.ix_(rows, columns[plain])] = inputs[:, plain]
         table = then.snapshot.table.__class__(**{**vars(then.snapshot.table), "matrix": matrix})
         snapshot = then.snapshot.__class__(**{**vars(then.snapshot), "table": table})
-        earlier = then.__class__(**{**vars(then), "snapshot": snapshot})
+        earlier = bind(scorer.model, replace(snapshot, night={}))
         record(own.ledger, earlier, earlier.scores(rows))
 
 

@@ -10,13 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from asked import Asked
 from test_ledger_scores import counted
-from test_serving_world import served
+from test_serving_world import promote, served
 
+from features.errors import InputError
 from features.workspace import Workspace, publish_text
 from serving.ledger.database import opened
 from serving.models.model import load_bundle, promoted
 from serving.scoring.accounts import FILES, PROFILES, load_snapshot
 from serving.scoring.batch import SCORES, write_manifest, write_scores
+from serving.scoring.night import PARTS
 
 NAME = "2026-07-01-9"
 
@@ -49,6 +51,12 @@ def multiplied(to: Path, accounts: int) -> Workspace:
     return place
 
 
+def keeping_parts(place: Workspace) -> None:
+    """Let the snapshot's manifest name what the night worked out, as `goldpan score` does."""
+    models = [load_bundle(at) for at in promoted(place).values()]
+    write_manifest(place.scores / NAME, (*FILES, SCORES, PARTS), date(2026, 7, 1), models)
+
+
 def compared(place: Workspace, accounts: int) -> None:
     """Ask the service for all accounts by the thousand, and hold it against the night's file."""
     night = {
@@ -76,6 +84,48 @@ def compared(place: Workspace, accounts: int) -> None:
 def test_a_thousand_accounts_are_told_alike_by_night_and_by_day(tmp_path: Path) -> None:
     """Ids, probabilities, grades and ranks; and the service writes nothing."""
     compared(multiplied(tmp_path, 1_000), 1_000)
+
+
+def test_what_the_night_worked_out_is_what_the_model_says_again(tmp_path: Path) -> None:
+    """Log-odds and parts to the bit; every answer, with reasons, the same with them as without."""
+    place = multiplied(tmp_path, 200)
+    anew = Asked(place)
+    keeping_parts(place)
+    kept = Asked(place)
+    for name, scorer in kept.state.scorers.items():
+        other = anew.state.scorers[name]
+        assert scorer.parts is not None
+        assert other.parts is None
+        assert np.array_equal(scorer.log_odds, other.log_odds, equal_nan=True)
+        rows = np.flatnonzero(~np.isnan(scorer.log_odds))
+        inputs = scorer.encoder.rows(scorer.snapshot.table, rows)
+        assert np.array_equal(scorer.parts_of(rows, inputs), other.parts_of(rows, inputs))
+    asked = {"accounts": list(load_snapshot(place.scores / NAME).table.ids), "reasons": True}
+    one, two = (service.post("/v1/scores", **asked) for service in (anew, kept))
+    assert one["results"] == two["results"]
+
+
+def test_a_new_model_works_out_its_own_parts(tmp_path: Path) -> None:
+    """What the night worked out with a former bundle is not taken for those of the next."""
+    place = multiplied(tmp_path, 50)
+    keeping_parts(place)
+    shutil.rmtree(place.bundles / "churn")
+    promote(place, served().settings, "churn", seed=9, version="2")
+    scorers = Asked(place).state.scorers
+    assert scorers["churn"].parts is None
+    assert scorers["pql"].parts is not None
+
+
+def test_parts_of_rows_that_are_not_there_are_a_defect_of_the_snapshot(tmp_path: Path) -> None:
+    """It says what is wrong and what to do."""
+    place = multiplied(tmp_path, 50)
+    folder = place.scores / NAME
+    table = pq.read_table(folder / PARTS)
+    rows = pa.array(table["row"].to_numpy() + 1_000, pa.int32())
+    pq.write_table(table.set_column(1, "row", rows), folder / PARTS, write_page_checksum=True)
+    keeping_parts(place)
+    with pytest.raises(InputError, match=r"parts of row 10\d\d of 50.*goldpan score"):
+        load_snapshot(folder)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from serving.scoring.accounts import Snapshot, Table, as_table
 from serving.scoring.accounts import encoder as encoder_for
 from serving.scoring.profiles import Profile
 from serving.scoring.remembered import Remembered
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import Scorer, applicable_to, frozen, log_odds_of
 from serving.state import State
 
 MADE_OF = "made_of"
@@ -134,13 +134,17 @@ def only(state: State, rows: pa.Table) -> State:
         return state
     table = as_table(rows)
     snapshot = replace(state.snapshot, table=table, profiles=())
-    scorers = {
-        name: replace(
-            scorer, snapshot=snapshot, encoder=encoder_for(scorer.model, table), told=Remembered()
-        )
-        for name, scorer in state.scorers.items()
-    }
+    scorers = {name: _alone(scorer, snapshot) for name, scorer in state.scorers.items()}
     return replace(state, snapshot=snapshot, scorers=MappingProxyType(scorers))
+
+
+def _alone(scorer: Scorer, snapshot: Snapshot) -> Scorer:
+    """The scorer of a table that has none of the night's rows."""
+    model, table = scorer.model, snapshot.table
+    encoder = encoder_for(model, table)
+    log_odds = frozen(log_odds_of(model, table, encoder, applicable_to(model, snapshot)))
+    return replace(scorer, snapshot=snapshot, encoder=encoder, log_odds=log_odds, parts=None,
+                   told=Remembered())  # fmt: skip
 
 
 def _rebound(scorer: Scorer, snapshot: Snapshot) -> Scorer:
@@ -148,16 +152,12 @@ def _rebound(scorer: Scorer, snapshot: Snapshot) -> Scorer:
     table = snapshot.table
     encoder = encoder_for(scorer.model, table)
     bound = replace(scorer, snapshot=snapshot, encoder=encoder, told=Remembered())
-    chances = np.concatenate(
-        [scorer.chances, np.full(len(table.ids) - len(scorer.chances), np.nan)]
-    )
     fresh = np.array(sorted(table.days), dtype=np.intp)
-    chances[fresh] = np.nan
     applies = np.array([r for r in fresh if bound.why_not(int(r)) is None], dtype=np.intp)
-    if applies.size:
-        chances[applies] = scorer.model.predict(bound.encoder.rows(table, applies))
-    chances.setflags(write=False)
-    return replace(bound, chances=chances)
+    log_odds = log_odds_of(scorer.model, table, encoder, applies)
+    old = np.setdiff1d(np.arange(len(scorer.log_odds)), fresh)
+    log_odds[old] = scorer.log_odds[old]
+    return replace(bound, log_odds=frozen(log_odds))
 
 
 def _merged(base: Table, rows: pa.Table) -> Table:

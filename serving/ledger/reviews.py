@@ -97,20 +97,17 @@ def contacted(ledger: Engine, account_ids: Sequence[str]) -> dict[str, Review]:
 def settled(ledger: Engine, user: str, model: str, since: dt.datetime, today: dt.date) -> set[str]:
     """The accounts that a user has dealt with: reviewed since a moment, or at rest beyond today.
 
-    An account rests until the day that the user's last review of it names.
+    An account rests until the day that the last review of it names, of those that the user made and
+    those that came by a key: what the CRM lets rest, rests for everybody.
     """
-    query = (
-        sa.select(REVIEWS.c.account_id, REVIEWS.c.made_at, REVIEWS.c.snoozed_until)
-        .where((REVIEWS.c.user == user) & (REVIEWS.c.model == model))
-        .order_by(*_AGE)
-    )
+    mine = (REVIEWS.c.user == user) | REVIEWS.c.user.is_(None)
+    named = (REVIEWS.c.account_id, REVIEWS.c.user, REVIEWS.c.made_at, REVIEWS.c.snoozed_until)
+    query = sa.select(*named).where(mine & (REVIEWS.c.model == model)).order_by(*_AGE)
     with ledger.connect() as connection:
-        last = {row.account_id: row for row in connection.execute(query)}
-    return {
-        account
-        for account, row in last.items()
-        if utc(row.made_at) >= since or (row.snoozed_until and row.snoozed_until > today)
-    }
+        rows = connection.execute(query).all()
+    reviewed = {row.account_id for row in rows if row.user and utc(row.made_at) >= since}
+    rests = {row.account_id: row.snoozed_until for row in rows}  # the last one stays
+    return reviewed | {account for account, until in rests.items() if until and until > today}
 
 
 def counts(ledger: Engine, model: str) -> dict[str | None, Counter[str]]:

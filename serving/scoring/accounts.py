@@ -22,6 +22,7 @@ from serving.models.model import Model, promoted
 from serving.scoring.eligibility import Context, Rules
 from serving.scoring.explain import Fact, Wording
 from serving.scoring.lives import LIVES, SHARED, Lives, read_lives
+from serving.scoring.night import PARTS, Night, read_night
 from serving.scoring.profiles import Profile, read_profiles
 
 CONTEXT = (
@@ -118,7 +119,8 @@ class Encoder:
 class Snapshot:
     """One verified `scores/<version>/` folder, as far as the service needs it.
 
-    `shown`: model → account id → the reasons that were told of it that night (`scoring.steady`).
+    `shown`: model → account id → the reasons that were told of it that night (`scoring.steady`);
+    `night`: by the digest of a bundle what that night worked out.
     """
 
     version: str
@@ -131,6 +133,7 @@ class Snapshot:
     meanings: Mapping[str, str] = field(default_factory=dict)
     lives: Lives | None = None
     shown: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    night: Mapping[str, Night] = field(default_factory=dict)
 
 
 def current_snapshot(workspace: Workspace) -> Path:
@@ -158,7 +161,7 @@ def an_account(workspace: Workspace) -> str:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
-    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN, also=(*LATER, SHOWN))
+    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN, also=(*LATER, SHOWN, PARTS))
     shown = parse_json(contents[SHOWN], folder / SHOWN) if SHOWN in contents else {}
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")
@@ -169,11 +172,12 @@ def load_snapshot(folder: Path) -> Snapshot:
         table = read_table(contents["features.parquet"])
         profiles = read_profiles(contents[PROFILES], table.ids)
         lives = _lives(contents, folder, table.ids)
+        night = read_night(contents[PARTS], len(table.ids)) if PARTS in contents else {}
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
     meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
     return Snapshot(
-        folder.name, table, peers, wordings, company, rules, profiles, meanings, lives, shown
+        folder.name, table, peers, wordings, company, rules, profiles, meanings, lives, shown, night
     )
 
 

@@ -37,6 +37,8 @@ from serving.models.model import Model, load_bundle, promoted
 from serving.scoring.accounts import FILES, LATER, SHOWN, Snapshot, load_snapshot
 from serving.scoring.accounts import an_account as an_account
 from serving.scoring.lived import write_lives
+from serving.scoring.night import PARTS, written
+from serving.scoring.night import SCHEMA as PARTS_SCHEMA
 from serving.scoring.recorded import record
 from serving.scoring.scorer import Scorer, Scores, bind, in_blocks
 from serving.scoring.told import known, write_profiles, write_words
@@ -121,7 +123,7 @@ def _score(
         write_manifest(folder, files, day, models)
         snapshot = replace(load_snapshot(folder), version=final.name)
         write_scores(folder, models, snapshot, ledger, progress)
-        write_manifest(folder, (*files, SCORES, SHOWN), day, models)
+        write_manifest(folder, (*files, SCORES, SHOWN, PARTS), day, models)
     publish_text(workspace.scores / "current", final.name + "\n")
     return final
 
@@ -220,12 +222,16 @@ def write_scores(
 ) -> None:
     """Write `scores.parquet`, and to the ledger, what every model says of every account.
 
-    And which reasons were shown (`shown.json`), beside those that the former night showed.
+    Also what that is made of (`parts.parquet`) and which reasons were shown (`shown.json`), where
+    those that the former night showed count.
     """
     day = date.fromisoformat(snapshot.table.as_of)
     snapshot = replace(snapshot, shown={m.name: shown_until(ledger, m.name, day) for m in models})
     told: dict[str, dict[str, list[str]]] = {model.name: {} for model in models}
-    with pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink:
+    with (
+        pq.ParquetWriter(folder / SCORES, SCHEMA, write_page_checksum=True) as sink,
+        pq.ParquetWriter(folder / PARTS, PARTS_SCHEMA, write_page_checksum=True) as parts,
+    ):
         for model in models:
             scorer = bind(model, snapshot)
             everyone = range(len(snapshot.table.ids))
@@ -234,6 +240,7 @@ def write_scores(
             for block in in_blocks(rows, BLOCK):
                 scores = scorer.scores(block)
                 record(ledger, scorer, scores)
+                parts.write_table(written(model.digest, scores))
                 told[model.name] |= _shown(scorer, scores)
                 records = list(_records(scorer, scores))
                 sink.write_table(pa.Table.from_pylist(records, schema=SCHEMA))

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.scoring import steady
-from serving.scoring.score import by_signal
 from serving.scoring.scorer import Scorer, in_blocks
 
 Rows = NDArray[np.intp]
@@ -38,7 +37,7 @@ def leading(scorer: Scorer, former: Leading | None = None) -> Leading:
         asked &= ~same
     for block in in_blocks(np.flatnonzero(asked).tolist(), BLOCK):
         rows = scorer.encoder.rows(scorer.snapshot.table, np.array(block, dtype=np.intp))
-        parts = by_signal(scorer.model, scorer.model.contributions(rows))
+        parts = scorer.parts_of(np.array(block, dtype=np.intp), rows)[:, :-1]
         held = [scorer.shown_before(row) for row in block]
         both = [
             steady.leading(np.where(mine, parts, 0.0), signals, held, count)

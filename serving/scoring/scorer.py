@@ -14,7 +14,7 @@ from scipy.special import expit
 from features.errors import InputError
 from serving.ledger.scores import row_digest, score_id
 from serving.models.model import Model
-from serving.scoring.accounts import Encoder, Snapshot, encoder
+from serving.scoring.accounts import Encoder, Snapshot, Table, encoder
 from serving.scoring.eligibility import why_not
 from serving.scoring.explain import context_of, reasons
 from serving.scoring.remembered import Remembered
@@ -53,16 +53,23 @@ class Scores:
 class Scorer:
     """A model bound to the accounts of a snapshot.
 
-    `chances`: the probability of every account of the table, NaN where the model does not apply;
-    `peers`: those that there are, ascending.
+    `log_odds`: those of every account of the table, NaN where the model does not apply; `peers`:
+    the probabilities that there are, ascending. `parts`: the log-odds by signal of the accounts
+    that the night worked out (`scoring.night`).
     """
 
     model: Model
     snapshot: Snapshot
     encoder: Encoder
-    chances: NDArray[np.float64]
+    log_odds: NDArray[np.float64]
     peers: NDArray[np.float64]
+    parts: NDArray[np.float64] | None = None
     told: Remembered = field(default_factory=Remembered, repr=False, compare=False)
+
+    @cached_property
+    def chances(self) -> NDArray[np.float64]:
+        """The probability of every account of the table, NaN where the model does not apply."""
+        return frozen(np.asarray(expit(self.log_odds)))
 
     def why_not(self, row: int) -> str | None:
         """Why the model does not apply to the account in this row; None when it does."""
@@ -87,7 +94,7 @@ class Scorer:
         """What the model says of some accounts (rows of the table) to which it applies."""
         which = np.asarray(rows, dtype=np.intp)
         inputs = self.encoder.rows(self.snapshot.table, which)
-        log_odds = self.model.log_odds(inputs)
+        log_odds = self.log_odds[which]
         digests = tuple(row_digest(row) for row in inputs)
         ids = tuple(self._id(row, its) for row, its in zip(which, digests, strict=True))
         chances = np.asarray(expit(log_odds), dtype=np.float64)
@@ -98,9 +105,20 @@ class Scorer:
         """The same scores with their parts."""
         if scores.parts is not None:
             return scores
-        contributions = self.model.contributions(scores.inputs)
-        signals = by_signal(self.model, contributions)
-        return replace(scores, parts=np.column_stack([signals, contributions[:, -1]]))
+        return replace(scores, parts=self.parts_of(scores.rows, scores.inputs))
+
+    def parts_of(self, rows: NDArray[np.intp], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The log-odds of some rows by signal, the base last; `inputs`: what the model saw."""
+        found = np.full((len(rows), len(self.model.signals) + 1), np.nan)
+        if self.parts is not None:
+            days = self.snapshot.table.days
+            old = [i for i, row in enumerate(rows.tolist()) if row not in days]
+            found[old] = self.parts[rows[old]]
+        if (new := np.isnan(found[:, -1])).any():
+            contributions = self.model.contributions(inputs[new])
+            signals = by_signal(self.model, contributions)
+            found[new] = np.column_stack([signals, contributions[:, -1]])
+        return found
 
     @cached_property
     def limits(self) -> list[float]:
@@ -172,16 +190,31 @@ def bind(model: Model, snapshot: Snapshot) -> Scorer:
             do="Run `goldpan score` again, with the settings that trained the model.",
         )
     encode = encoder(model, snapshot.table)
+    applicable = applicable_to(model, snapshot)
+    night = snapshot.night.get(model.digest)
+    if night is not None and night.fits(applicable, len(model.signals)):
+        log_odds, parts = night.log_odds, night.parts
+    else:
+        log_odds, parts = log_odds_of(model, snapshot.table, encode, applicable), None
+    peers = frozen(np.sort(expit(log_odds[applicable])))
+    return Scorer(model, snapshot, encode, frozen(log_odds), peers, parts)
+
+
+def applicable_to(model: Model, snapshot: Snapshot) -> NDArray[np.intp]:
+    """The rows of the table to which a model applies."""
     everyone = range(len(snapshot.table.ids))
-    applicable = np.array([r for r in everyone if not _why_not(model, snapshot, r)], dtype=np.intp)
-    chances = np.full(len(everyone), np.nan)
-    for start in range(0, len(applicable), BLOCK):
-        block = applicable[start : start + BLOCK]
-        chances[block] = model.predict(encode.rows(snapshot.table, block))
-    peers = np.sort(chances[applicable])
-    for values in (chances, peers):
-        values.setflags(write=False)
-    return Scorer(model, snapshot, encode, chances, peers)
+    return np.array([r for r in everyone if not _why_not(model, snapshot, r)], dtype=np.intp)
+
+
+def log_odds_of(
+    model: Model, table: Table, encode: Encoder, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The log-odds of some rows of a table, by its rows; of the others NaN."""
+    found = np.full(len(table.ids), np.nan)
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        found[block] = model.log_odds(encode.rows(table, block))
+    return found
 
 
 def in_blocks(rows: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -191,6 +224,12 @@ def in_blocks(rows: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     [[1, 2], [3]]
     """
     return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def frozen(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same array, which nobody changes any more."""
+    values.setflags(write=False)
+    return values
 
 
 def _why_not(model: Model, snapshot: Snapshot, row: int) -> str | None:

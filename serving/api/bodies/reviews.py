@@ -17,7 +17,8 @@ class ReviewRequest(Body):
     """A verdict on a score: by `score_id`, or on the account's newest by this model.
 
     `outcome` is what the model foretells: whether it happened by now. `snoozed_until`: the day
-    until which the account may rest, within a year of the scoring day.
+    until which the account may rest, within a year of the scoring day; in the console it then
+    rests for everybody.
     """
 
     model: Name
