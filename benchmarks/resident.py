@@ -50,7 +50,7 @@ def _table(said: dict[str, Any]) -> str:
         ("one account's row from memory, median", _micro(p50), _micro(wall50), ""),
         ("the same, 99th percentile", _micro(p99), _micro(wall99), "< 1 ms"),
         ("the next midnight for all accounts: state and rows", *_nights(said["nights"]), "< 0.5 s"),
-        ("of which the facts, by SQL", *_nights(said["facts"]), ""),
+        ("of which the facts", *_nights(said["facts"]), ""),
         ("the next midnight, ready for any account's row", *_nights(said["ready"]), ""),
         ("the rows of all accounts once more", *map(_whole, said["rows"]), ""),
         ("fresh process: imports, first row, without the state", _whole(cold), "", "< 2 s"),

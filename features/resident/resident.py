@@ -25,12 +25,14 @@ from features.instants import day_number
 from features.kernel.rows import Ints
 from features.points import known_days
 from features.resident.records import Known
-from features.resident.state import MANY, State
+from features.resident.state import State
 from features.rollups.weeks import Manifest, ensure_rollups
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace
 
+FEW, SHARE = 10, 300
+"""Up to so many accounts, and one in 300 more, are folded in one by one."""
 Living = dict[str, None]
 """Accounts that are known on a day, in their order."""
 
@@ -79,11 +81,11 @@ class Resident:
         state, self.state = self.state, None
         if state is None or not state.goes_on(made, day):
             state = State(engine, self.known, made, list(living), day, self.features, self.schema)
-        elif self._others or state.day != day or state.lost(made) or len(learnt) >= MANY:
+        elif self._others or state.day != day or state.lost(made) or many(learnt, living):
             state.take(made, list(living), day)
         elif learnt:
             state.fold(made, learnt, among(living, learnt))
-        if len(learnt) < MANY:
+        if not many(learnt, living):
             state.stand()
         self.state, self._others = state, False
         return state
@@ -140,6 +142,11 @@ class Resident:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self.close()
+
+
+def many(learnt: Collection[str], living: Living) -> bool:
+    """Whether it costs less to take over what is new of all accounts than of these one by one."""
+    return len(learnt) > FEW + len(living) // SHARE
 
 
 def among(living: Living, accounts: Collection[str]) -> list[str]:
