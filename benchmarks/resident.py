@@ -52,6 +52,7 @@ def _table(said: dict[str, Any]) -> str:
         ("the next midnight for all accounts: state and rows", *_nights(said["nights"]), "< 0.5 s"),
         ("of which the facts", *_nights(said["facts"]), ""),
         ("the next midnight, ready for any account's row", *_nights(said["ready"]), ""),
+        ("the same after a day's ingest: rollups, state, rows", *map(_whole, said["ingested"]), ""),
         ("the rows of all accounts once more", *map(_whole, said["rows"]), ""),
         ("fresh process: imports, first row, without the state", _whole(cold), "", "< 2 s"),
         ("the state of all accounts from the lake", *map(_whole, said["state"]), ""),
