@@ -69,9 +69,15 @@ def _look(
         if bought.seen[row] <= as_of < bought.until[row]:
             if last < 0 or bought.status[row] != bought.status[last]:
                 began = bought.begins[row]
-            if last >= 0:
-                _compare(bought, ladder, last, row, point, found)
-            if is_paid(bought, ladder, row):
+            is_active = bought.status[row] == ACTIVE
+            if is_active and last >= 0 and bought.status[last] == ACTIVE:
+                move = _moved(
+                    ladder.rank[bought.plan[last]], ladder.rank[bought.plan[row]],
+                    bought.seats[row] - bought.seats[last], bought.mrr[row] - bought.mrr[last],
+                )  # fmt: skip
+                found.upgrades[point] += move > 0
+                found.downgrades[point] += move < 0
+            if is_active and not ladder.free[bought.plan[row]]:
                 found.first_paid[point] = min(found.first_paid[point], bought.begins[row])
             last = row
         if row + 1 == end or bought.subscription[row + 1] != bought.subscription[row]:
@@ -81,31 +87,14 @@ def _look(
 
 
 @compiled
-def _compare(
-    bought: Bought, ladder: Ladder, before: int, row: int, point: int, found: Commercial
-) -> None:
-    """Count an upgrade or a downgrade from one row to the next."""
-    if bought.status[before] == ACTIVE and bought.status[row] == ACTIVE:
-        move = _moved(bought, ladder, before, row)
-        found.upgrades[point] += move > 0
-        found.downgrades[point] += move < 0
+def _moved(former: int, now: int, seats: float, mrr: float) -> int:
+    """1 where a row stands higher than the one before it, -1 where lower, else 0.
 
-
-@compiled
-def _moved(bought: Bought, ladder: Ladder, before: int, row: int) -> int:
-    """1 where a row stands higher than the one before it, -1 where lower, else 0."""
-    former, now = ladder.rank[bought.plan[before]], ladder.rank[bought.plan[row]]
+    By their steps of the ladder, and how many more seats and how much more revenue it has.
+    """
     if former != now:
         return 0 if former < 0 or now < 0 else 1 if now > former else -1
-    seats = bought.seats[row] - bought.seats[before]
-    mrr = bought.mrr[row] - bought.mrr[before]
     return 1 if seats > 0 and mrr > 0 else -1 if seats < 0 and mrr < 0 else 0
-
-
-@compiled
-def is_paid(bought: Bought, ladder: Ladder, row: int) -> bool:
-    """Whether a row is one that somebody pays for."""
-    return bought.status[row] == ACTIVE and not ladder.free[bought.plan[row]]
 
 
 @compiled
@@ -119,22 +108,19 @@ def _stand(
         found.ended[point] = max(found.ended[point], began)
     elif term != NEVER:
         found.ended[point] = max(found.ended[point], term)
-    if status not in (TRIAL, ACTIVE) or _lapsed(term, ladder, midnight):
+    if status not in (TRIAL, ACTIVE) or _lapsed(term, ladder.grace, midnight):
         return
-    if is_paid(bought, ladder, row):
+    plan, mrr = bought.plan[row], bought.mrr[row]
+    if status == ACTIVE and not ladder.free[plan]:
         found.paying[point] = True
-        found.mrr[point] += bought.mrr[row]
-    if found.main[point] < 0 or _higher(bought, ladder, found.main[point], row):
+        found.mrr[point] += mrr
+    main = found.main[point]
+    higher = main < 0 or ladder.rank[plan] > ladder.rank[bought.plan[main]]
+    alike = main >= 0 and ladder.rank[plan] == ladder.rank[bought.plan[main]]
+    if higher or (alike and mrr > bought.mrr[main]):
         found.main[point], found.began[point] = row, began
 
 
 @compiled
-def _lapsed(term: int, ladder: Ladder, midnight: int) -> bool:
-    return ladder.grace >= 0 and term != NEVER and term + ladder.grace < midnight
-
-
-@compiled
-def _higher(bought: Bought, ladder: Ladder, main: int, row: int) -> bool:
-    """Whether a row is more than the main one: by its plan, else by its revenue."""
-    rank, other = ladder.rank[bought.plan[row]], ladder.rank[bought.plan[main]]
-    return rank > other or (rank == other and bought.mrr[row] > bought.mrr[main])
+def _lapsed(term: int, grace: int, midnight: int) -> bool:
+    return grace >= 0 and term != NEVER and term + grace < midnight

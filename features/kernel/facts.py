@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.algebra import SPAN
-from features.facts.account import LARGEST, SIZE_BANDS
+from features.facts.account import LARGEST, PROFILE, SIZE_BANDS
 from features.facts.people import NEAR
 from features.instants import DAY_US, LONG_AGO, NEVER
 from features.kernel.bought import Commercial, Ladder, commercial
@@ -18,7 +18,7 @@ from features.kernel.journeys import Steps, reached
 from features.kernel.known import Facts
 from features.kernel.order import Floats, Ints
 from features.kernel.people import ADMINS, BEFORE, NEAR_SEATS, NOW, ROLES, present
-from features.kernel.records import PROFILE, TRIAL, Profiles, Records
+from features.kernel.records import TRIAL, Profiles, Records
 from features.kernel.rows import Points, Rollup
 from features.settings import Settings
 
@@ -88,7 +88,7 @@ class Asked:
     @cached_property
     def plan(self) -> pa.Array:
         """The plan; of prospects without a subscription the first free one."""
-        number = np.append(self.records.bought.plan, -1)[self.bought.main]
+        number = _picked(self.records.bought.plan, self.bought.main, -1)
         free = self.settings.plans.free
         texts = [*self.records.plans.to_pylist(), *free[:1]]
         if free:
@@ -97,7 +97,7 @@ class Asked:
 
     def _main(self, column: str) -> Floats:
         """A number of the main subscription."""
-        return np.append(getattr(self.records.bought, column), np.nan)[self.bought.main]
+        return _picked(getattr(self.records.bought, column), self.bought.main, np.nan)
 
     def _populations(self) -> Columns:
         return {
@@ -113,13 +113,13 @@ class Asked:
         told = self.records.told.take(pa.array(row, mask=row < 0))
         columns = {name: told[name] for name in PROFILE}
         columns["is_internal"] = pc.fill_null(columns["is_internal"], False)
-        return columns, np.append(profiles.begins, NEVER)[row]
+        return columns, _picked(profiles.begins, row, NEVER)
 
     def _bought(self) -> Columns:
         """Plan, money, dates, past changes."""
         found, plan = self.bought, self.plan
-        term = np.append(self.records.bought.term, NEVER)[found.main]
-        status = np.append(self.records.bought.status, -1)[found.main]
+        term = _picked(self.records.bought.term, found.main, NEVER)
+        status = _picked(self.records.bought.status, found.main, -1)
         ends = pa.array((term // DAY_US).astype(np.int32), mask=term == NEVER)
         numbers = {name: self._main(name) for name in ("seats", "billing_months", "discount")}
         return numbers | {
@@ -189,6 +189,14 @@ def newest(rows: Profiles, who: Ints, points: Points) -> Ints:
 def events_of_steps(settings: Settings) -> dict[str, int]:
     """The events that milestones are made of, each with a number."""
     return {event: i for i, event in enumerate(sorted({m.event for m in settings.milestones}))}
+
+
+def _picked(values: Any, rows: Ints, missing: float) -> Any:
+    """The values of some rows; `missing` for the row -1."""
+    found = np.full(len(rows), missing, dtype=values.dtype)
+    some = rows >= 0
+    found[some] = values[rows[some]]
+    return found
 
 
 def _ranks(settings: Settings) -> dict[str, float]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from features import lake
 from features.events import STATUSES
+from features.facts.account import PROFILE
 from features.identity import resolve
 from features.identity.resolve import Links
 from features.instants import DAY_US, LONG_AGO, NEVER, morning
@@ -23,7 +24,6 @@ from features.kernel.rows import coded, encoded
 from features.workspace import Workspace
 
 TRIAL, ACTIVE, CANCELLED = range(len(STATUSES))
-PROFILE = ("industry", "country", "channel", "employees", "is_internal")
 ROW = ("account_id", "known_at", "row_id")
 COLUMNS = {
     "accounts": (*ROW, "created_at", *PROFILE),
