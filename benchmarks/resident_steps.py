@@ -31,23 +31,36 @@ def resident_step(workspace: Workspace, threads: int, size: Size) -> Callable[[]
             told = held.state.told.accounts
             each = [took(lambda a=a: held.state.numbers(a)) for a in told]  # type: ignore[union-attr, misc]
             compared = check(workspace, settings, held, told, today)
+            ingested = _ingested(workspace, settings, held, told, today + timedelta(days=1))
             facts = list[Took]()
             clocked(held, facts)
             ready, nights = _week(held, told, today)
             rows = took(lambda: held.held(told))
-            compared += check(workspace, settings, held, told, today + timedelta(days=2 * NIGHTS))
+            compared += check(
+                workspace, settings, held, told, today + timedelta(days=1 + 2 * NIGHTS)
+            )
         return {
-            "state": state, "ready": ready, "nights": nights, "facts": facts, "rows": rows,
-            "accounts": len(told), "cells": compared,
+            "state": state, "ingested": ingested, "ready": ready, "nights": nights,
+            "facts": facts, "rows": rows, "accounts": len(told), "cells": compared,
             "each": [np.percentile([t[i] for t in each], [50, 99]).tolist() for i in (0, 1)],
         }  # fmt: skip
 
     return work
 
 
+def _ingested(
+    workspace: Workspace, settings: Settings, held: Resident, told: list[str], day: date
+) -> Took:
+    """The midnight after one more day was ingested, by somebody else: the rollups are stale."""
+    from features.sources.ingest import ingest
+
+    assert sum(counts.stored for counts in ingest(workspace, settings, base=workspace.root))
+    return took(lambda: held.rows(told, day))
+
+
 def _week(held: Resident, told: list[str], today: date) -> tuple[list[Took], list[Took]]:
     """A week of midnights: only the state, so that any row can be asked for; then with all rows."""
-    each = [today + timedelta(days=1 + night) for night in range(2 * NIGHTS)]
+    each = [today + timedelta(days=2 + night) for night in range(2 * NIGHTS)]
     ready = [took(lambda d=d: held.rows([], d)) for d in each[:NIGHTS]]  # type: ignore[misc]
     return ready, [took(lambda d=d: held.rows(told, d)) for d in each[NIGHTS:]]  # type: ignore[misc]
 

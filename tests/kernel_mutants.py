@@ -1,7 +1,7 @@
 """Ways in which the kernel can be wrong: the twins of those mutants that only SQL can have.
 
-The facts and whose an event is are one code for both engines: their mutants, in
-`tests/mutants.py`, are seen through the kernel as they are.
+Whose an event is, is one code for both engines: its mutants, in `tests/mutants.py`, are seen
+through the kernel as they are.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from tests.mutants import MUTANTS, Mutant, mutant
 
 ONLY_SQL = (
     "compute.windows", "compute.leaves", "compute.days", "compute.sql", "compute.peers",
-    "rollups.daily", "zones",
+    "rollups.daily", "zones", "facts.", "identity.resolve:merged",
 )  # fmt: skip
 """What the kernel does not run: a mistake there cannot be one of its own."""
 SHARED = tuple(m for m in MUTANTS if not m.function.startswith(ONLY_SQL))
@@ -99,6 +99,29 @@ OWN = (
                   'np.searchsorted(np.array(until[:-1], dtype=np.int64), time, side="right")',
                   "np.zeros(len(time), dtype=np.int64)", "weekend_share_28d",
                   "office_hours_share_28d"),
+    # Rows of accounts, users and subscriptions.
+    kernel_mutant("today's plan: what is known of it later holds before", "records:seen",
+                  "np.maximum(_after(begins), morning(known))", "_after(begins)",
+                  "plan_name", "mrr_now"),
+    kernel_mutant("today's seats: those of the row that was learnt last", "records:_bought",
+                  '"effective_at", "known_at"', '"known_at", "effective_at"', "seats"),
+    kernel_mutant("a plan is in force before it takes effect", "records:seen",
+                  "np.maximum(_after(begins), morning(known))", "morning(known)",
+                  "plan_name", "mrr_now"),
+    kernel_mutant("a plan that takes effect at midnight is in force at it", "records:seen",
+                  "_after(begins)", "_after(begins - 1)", "plan_name"),
+    kernel_mutant("a row that is learnt at midnight is not known at it", "records:seen",
+                  "morning(known)", "morning(known + 1)", "plan_name", "mrr_now"),
+    kernel_mutant("a term lapses in the instant in which its grace ends", "bought:_lapsed",
+                  "< midnight", "<= midnight", "plan_name", "mrr_now"),
+    kernel_mutant("whoever leaves stays", "people:_count",
+                  "min(users.left[row], as_of + 1)", "as_of + 1", "users_joined"),
+    kernel_mutant("who is told of anew counts twice", "people:present",
+                  "users.user[row + 1] != users.user[row]", "True", "users_joined"),
+    kernel_mutant("the plan of a merged account is lost", "records:merged",
+                  "if not links.merges.num_rows:", "if True:", "mrr_now", "users_joined"),
+    kernel_mutant("a milestone asks for one time more", "journeys:reached",
+                  "steps.enough[step]", "steps.enough[step] + 1", "milestones_reached"),
     # Windows.
     kernel_mutant("windows are one day too long", "leaves:_spans",
                   "w.back + w.days - nearest", "w.back + w.days + 1 - nearest", "logins_28d"),

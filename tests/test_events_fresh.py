@@ -52,9 +52,11 @@ def track(place: int = 0, **more: Any) -> dict[str, Any]:
     return call | {"context": {"groupId": account}} | more
 
 
-def built(workspace: Workspace, accounts: list[str], folder: Path) -> pa.Table:
-    """What a build of everything makes of accounts as of the next midnight."""
-    asked = pd.DataFrame({"account_id": accounts, "as_of": next_midnight()})
+def built(
+    workspace: Workspace, accounts: list[str], folder: Path, day: date | None = None
+) -> pa.Table:
+    """What a build of everything makes of accounts as of a day, or of the next midnight."""
+    asked = pd.DataFrame({"account_id": accounts, "as_of": day or next_midnight()})
     return pq.read_table(build(workspace, SETTINGS, asked, out=folder / "built.parquet"))
 
 

@@ -4,11 +4,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from features.events import CONTRACT
 from features.facts.account import Records, facts, populations
+from features.kernel.facts import Asked, events_of_steps
+from features.kernel.journeys import in_order_seen
+from features.kernel.records import arranged
+from features.kernel.rows import Points
 from features.settings import Settings
 from tests.worlds import sample_settings
 
@@ -33,7 +38,7 @@ def micros(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def records_of(name: str, rows: list[Row]) -> ibis.Table:
+def records_of(name: str, rows: list[Row]) -> pa.Table:
     """Contract rows of account 'a', known when they began unless they say otherwise."""
     time = CONTRACT[name].time
     whole = []
@@ -47,7 +52,7 @@ def records_of(name: str, rows: list[Row]) -> ibis.Table:
         whole.append(base | row | us)
     fields = [*CONTRACT[name].schema(), pa.field("known_us", pa.int64())]
     schema = pa.schema([*fields, pa.field("until_us", pa.int64())])
-    return ibis.memtable(pa.Table.from_pylist(whole, schema=schema))
+    return pa.Table.from_pylist(whole, schema=schema)
 
 
 def known(
@@ -60,21 +65,42 @@ def known(
     settings: Settings = SETTINGS,
     of: Any = facts,
 ) -> list[Row]:
-    """The facts of account 'a', which signed up 100 days ago, on each day of `at`."""
+    """The facts of account 'a', which signed up 100 days ago, on each day of `at`.
+
+    By SQL; the kernel has to tell the same.
+    """
     counted = [{"account_id": "a"} | row for row in events or []]
     types = POINTS | {"event": pa.string(), "visible_from": pa.int64(), "n": pa.float64()}
     del types["as_of_day"]
-    records = Records(
-        accounts=records_of("accounts", accounts or [{"created_at": day(100)}]),
-        users=records_of("users", users or []),
-        subscriptions=records_of("subscriptions", bought or []),
-        account_event_day=ibis.memtable(pa.Table.from_pylist(counted, schema=pa.schema(types))),
-    )
+    tables = {
+        "accounts": records_of("accounts", accounts or [{"created_at": day(100)}]),
+        "users": records_of("users", users or []),
+        "subscriptions": records_of("subscriptions", bought or []),
+    }
+    by_event = pa.Table.from_pylist(counted, schema=pa.schema(types))
+    named = tables | {"account_event_day": by_event}
+    records = Records(**{name: ibis.memtable(rows) for name, rows in named.items()})
     points = [{"account_id": "a", "as_of_day": d} for d in at]
     table = ibis.memtable(pa.Table.from_pylist(points, schema=pa.schema(POINTS)))
     found = of(table, records, settings).order_by("as_of_day").to_pyarrow().to_pylist()
     assert [row["as_of_day"] for row in found] == sorted(at)
+    for row, mine in zip(found, in_memory(tables, by_event, sorted(at), settings, of), strict=True):
+        assert mine.items() <= row.items()
     return found
+
+
+def in_memory(
+    tables: dict[str, pa.Table], by_event: pa.Table, at: list[int], settings: Settings, of: Any
+) -> list[Row]:
+    """The same by the kernel."""
+    asked = Asked(arranged(tables), settings, Points(np.array([0, len(at)]), np.array(at)), ["a"])
+    if of is populations:
+        return asked.populations().table.to_pylist()
+    events = events_of_steps(settings)
+    listed = [r | {"account_id": 0, "key": events[r["event"]]} for r in by_event.to_pylist()]
+    types = {"account_id": pa.int64(), "key": pa.int64(), "visible_from": pa.int64()}
+    rows = pa.Table.from_pylist(listed, schema=pa.schema(types | {"n": pa.float64()}))
+    return asked.facts(in_order_seen(rows, 0, 1), events).table.to_pylist()
 
 
 def told(names: str, **world: Any) -> list[Any]:

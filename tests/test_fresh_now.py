@@ -17,11 +17,12 @@ from test_events_fresh import built, someone, started, track
 from test_serving_world import served
 
 from features.workspace import Workspace
-from serving.intake import wire
+from serving.intake import fresh, wire
 from serving.intake.fresh import Refresher, next_midnight
 from serving.intake.listening import Listening, why_not
 from serving.intake.listening import told as told_to
 from serving.intake.overlay import only
+from serving.intake.refresher import turn
 from serving.intake.wire import NotFreshError, rows_now
 
 
@@ -202,6 +203,30 @@ def test_a_new_accounts_fresh_score_and_one_that_nobody_knows(
         assert again["results"] == [found["results"][0] | {"scores": again["results"][0]["scores"]}]
         asked.refused(404, "unknown-account", "POST", "/v1/scores",
                       json={"accounts": ["acc_nobody"], "fresh": True})  # fmt: skip
+    refresher.close()
+
+
+def test_at_midnight_what_is_held_moves_on_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made anew, nobody waits for it, and the rows are a build's of the new day."""
+    intake = Intake(copied(served().workspace, tmp_path / "copy"))
+    accounts = [someone(place)[1] for place in range(3)]
+    refresher = Refresher(intake.workspace, SETTINGS)
+    refresher.warm_up()
+    assert intake.post(track(1)).status_code == 200
+    refresher.round()
+    held, tomorrow = refresher.resident.state, next_midnight() + timedelta(days=1)
+    assert not refresher.is_of_yesterday()
+    monkeypatch.setattr(fresh, "next_midnight", lambda: tomorrow)
+    assert refresher.is_of_yesterday()
+    with Listening(intake.workspace) as ear:
+        ear.ready = True
+        turn(refresher, ear)
+    assert not refresher.is_of_yesterday()
+    assert refresher.resident.state is held
+    expected = built(intake.workspace, accounts, tmp_path, tomorrow)
+    assert refresher.rows_now(accounts).equals(expected.replace_schema_metadata())
     refresher.close()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from features.settings import Settings
 from features.workspace import Workspace
 from tests.parity import batch
 from tests.reference_known import World
-from tests.worlds import load
+from tests.worlds import at, load, sample_settings
 
 
 def rolled(world: World, settings: Settings, root: Path, engine: str) -> dict[str, pd.DataFrame]:
@@ -97,3 +98,24 @@ def plain(world: World) -> World:
         if row["account_id"]
     ]
     return World(**vars(world) | {"events": events, "identities": []})
+
+
+def test_a_guest_who_becomes_a_member_by_the_same_id_is_rolled_up_again(tmp_path: Path) -> None:
+    """Events with no user and no account count for the account of which their id is a user now."""
+    workspace, settings = Workspace(tmp_path), running_on(sample_settings(), "kernel")
+    known = {"known_at": at(date(2024, 3, 1))}
+    named = {"row_id": "e1", "message_id": "e1", "anonymous_id": "guest", "event": "login"}
+    account = {"row_id": "a1", "account_id": "a", "created_at": at(date(2024, 2, 1))}
+    user = {"row_id": "u1", "account_id": "a", "user_id": "guest", "created_at": known["known_at"]}
+    event = named | known | {"event_time": known["known_at"]}
+    seen = []
+    with closing(engine_of(workspace, settings)) as engine:
+        for more in (
+            World(accounts=[account | known], events=[event]),
+            World(users=[user | known]),
+        ):
+            load(more, workspace, more=True)
+            made = ensure_rollups(engine, workspace, settings)
+            files = made.files(workspace.rollups, "user_day", 0, 10**6)
+            seen.append(pq.read_table(files).select(["account_id", "user_id"]).to_pylist())
+    assert seen == [[], [{"account_id": "a", "user_id": "guest"}]]

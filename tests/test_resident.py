@@ -141,7 +141,7 @@ def test_rows_stay_those_of_a_build_while_days_pass(
     with Resident(Workspace(tmp_path), settings) as resident:
         for day, same in lived(resident, one.whole, days, dice):
             stayed += same
-            monkeypatch.setattr(residing, "MANY", dice.choice([1, 20, 1000]))
+            monkeypatch.setattr(residing, "FEW", dice.choice([0, 20, 1000]))
             assert resident.state is not None
             for cells, many in zip(found, dice.sample([1, 10**6], 2), strict=True):
                 monkeypatch.setattr(states, "MANY", many)

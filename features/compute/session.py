@@ -35,7 +35,7 @@ class Session:
         manifest: Manifest,
         points: pd.DataFrame,
     ) -> None:
-        self.engine, self.settings = engine, settings
+        self.engine, self.workspace, self.settings = engine, workspace, settings
         first, last = int(points["as_of_day"].min()), int(points["as_of_day"].max())
         self.folder, self.tmp, self.manifest = workspace.rollups, workspace.tmp, manifest
         self.ring = {name: self._ring(name, first, last) for name in KEYS}

@@ -29,6 +29,8 @@ CONTEXT = {
     "age_days": pa.float32(),
 }
 """Columns of the feature table that say who the account is; not features."""
+PROFILE = ("industry", "country", "channel", "employees", "is_internal")
+"""What a row of accounts tells."""
 SIZE_BANDS = ((2, "0-1"), (5, "2-4"), (10, "5-9"), (25, "10-24"), (100, "25-99"))
 LARGEST = "100+"
 
@@ -79,10 +81,7 @@ def _with_seats(points: ibis.Table, bought: ibis.Table) -> ibis.Table:
 def _profile(points: ibis.Table, accounts: ibis.Table) -> ibis.Table:
     since = unchanged_since(points, accounts, "created_at")
     rows = newest(visible(moments(since), accounts, "created_at"), POINT)
-    known = rows.select(
-        *POINT, "industry", "country", "channel", "employees", "is_internal", "begins_us"
-    )
-    return at_points(since, known)
+    return at_points(since, rows.select(*POINT, *PROFILE, "begins_us"))
 
 
 def _population(t: ibis.Table) -> Any:

@@ -1,4 +1,4 @@
-"""The feature rows of one block of days by the kernel; the rollups and the facts are SQL's."""
+"""The feature rows of one block of days by the kernel."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,12 +11,13 @@ from features.compute.block import Block
 from features.compute.peers import Compared, comparisons
 from features.compute.session import Session
 from features.declare import Feature
-from features.facts.account import CONTEXT, populations
+from features.facts.account import CONTEXT
 from features.kernel.combine import combined
-from features.kernel.held import arrays, facts, group_numbers
+from features.kernel.held import arrays, facts, group_numbers, populations
 from features.kernel.known import Facts
 from features.kernel.leaves import Values, computed, innermost
 from features.kernel.peers import rounded, standings
+from features.kernel.records import read_records
 from features.kernel.rows import Floats, Ints
 
 
@@ -28,6 +29,7 @@ class KernelBlock(Block):
         self.panel = Panel(tuple(dict.fromkeys(self.compared)))
         self.beside = innermost([f.expression for f in self.those(compared=True)])
         self.later: list[tuple[Values, Facts]] = []
+        self.records = read_records(session.workspace)
 
     def _own(self, chunk: pd.DataFrame, both: bool) -> Iterator[pa.Table]:
         observed = chunk["observed"].to_numpy(dtype=bool)
@@ -35,12 +37,14 @@ class KernelBlock(Block):
         self.session.look_at(chunk)
         if not both:
             found = innermost(ranked)
-            self._stand(chunk, *self._values(chunk, found, facts(self.session, populations)))
+            known = populations(self.session, chunk, self.records)
+            self._stand(chunk, self._values(chunk, found, known), known)
             if not observed.any():
                 return
             chunk, observed = chunk[observed], observed[observed]
             self.session.look_at(chunk)
-        values, known = self._values(chunk, innermost([*self.every, *ranked]), facts(self.session))
+        known = facts(self.session, chunk, self.records)
+        values = self._values(chunk, innermost([*self.every, *ranked]), known)
         if both:
             self._stand(chunk, values, known)
         mine = {e: values[e][observed] for e in values}
@@ -48,10 +52,8 @@ class KernelBlock(Block):
         self.later.append(({e: mine[e] for e in self.beside}, seen))
         yield self._table(self.those(compared=False), mine, seen, tuple(CONTEXT))
 
-    def _values(
-        self, chunk: pd.DataFrame, found: Sequence[Expression], known: Facts
-    ) -> tuple[Values, Facts]:
-        return computed(found, arrays(self.session, chunk, found), known), known
+    def _values(self, chunk: pd.DataFrame, found: Sequence[Expression], known: Facts) -> Values:
+        return computed(found, arrays(self.session, chunk, found), known)
 
     def _stand(self, chunk: pd.DataFrame, values: Values, known: Facts) -> None:
         days = chunk["as_of_day"].to_numpy(dtype=np.int64)
@@ -74,7 +76,8 @@ class KernelBlock(Block):
         inner = [e.of for e in comparisons(feature.expression)] or [feature.expression]
         try:
             self.session.look_at(points)
-            values, known = self._values(points, innermost(inner), facts(self.session))
+            known = facts(self.session, points, self.records)
+            values = self._values(points, innermost(inner), known)
             for e in inner:
                 if not feature.categorical:
                     combined(e, values, known)

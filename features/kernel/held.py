@@ -10,27 +10,50 @@ import pyarrow as pa
 from ibis import _
 
 from features.algebra import EventCount, Expression
-from features.compute.session import Known, Session
-from features.facts.account import facts as all_facts
+from features.compute.session import Session
+from features.kernel.facts import Asked, events_of_steps
+from features.kernel.journeys import in_order_seen
 from features.kernel.known import Facts
 from features.kernel.leaves import OVER_KEYS, USER_COUNTS, Held, is_far
-from features.kernel.rows import Ints, Rollup, nothing, points, ranks, rollup
-from features.points import POINT
+from features.kernel.records import Records
+from features.kernel.rows import Ints, Points, Rollup, nothing, points, ranks, rollup
 
 DATED = ["account_id", "day", "visible_from"]
 
 
-def facts(session: Session, known: Known = all_facts) -> Facts:
-    """The facts of the points looked at."""
-    table = session.repeat(f"{known.__name__}", lambda: session.profile(known).order_by(POINT))
-    return Facts(session.engine.to_arrow(table))
+def facts(session: Session, chunk: pd.DataFrame, records: Records) -> Facts:
+    """The facts of the points looked at (`chunk`)."""
+    asked, lowest = _asked(session, chunk, records)
+    events = events_of_steps(session.settings)
+    accounts = len(asked.accounts)
+    read = _Reader(session, lowest, accounts)
+    return asked.facts(read.steps(events) if events else nothing(("n",), accounts), events)
+
+
+def populations(session: Session, chunk: pd.DataFrame, records: Records) -> Facts:
+    """The facts by which peers are chosen, of the points looked at."""
+    return _asked(session, chunk, records)[0].populations()
+
+
+def _asked(session: Session, chunk: pd.DataFrame, records: Records) -> tuple[Asked, int]:
+    """The points of a chunk, and the lowest number of their accounts."""
+    dated, lowest = _points(chunk)
+    named = chunk[["number", "account_id"]].drop_duplicates("number")
+    accounts = named["account_id"].to_numpy()
+    every = np.arange(lowest, lowest + len(dated.first) - 1)
+    names = accounts[named["number"].searchsorted(every, side="right") - 1].tolist()
+    return Asked(records, session.settings, dated, names), lowest
+
+
+def _points(chunk: pd.DataFrame) -> tuple[Points, int]:
+    numbers = chunk["number"].to_numpy(dtype=np.int64)
+    return points(numbers, chunk["as_of_day"].to_numpy(dtype=np.int64)), int(numbers[0])
 
 
 def arrays(session: Session, chunk: pd.DataFrame, found: Sequence[Expression]) -> Held:
     """The rollup rows that some leaves read, of the points looked at (`chunk`)."""
-    numbers = chunk["number"].to_numpy(dtype=np.int64)
-    dated = points(numbers, chunk["as_of_day"].to_numpy(dtype=np.int64))
-    read = _Reader(session, int(numbers[0]), len(dated.first) - 1)
+    dated, lowest = _points(chunk)
+    read = _Reader(session, lowest, len(dated.first) - 1)
     near = sorted({e.measure for e in found if hasattr(e, "measure") and not is_far(e)})
     far = sorted({e.measure for e in found if is_far(e)})  # type: ignore[attr-defined]
     by_event = [e for e in found if type(e) in OVER_KEYS and _key(e) not in USER_COUNTS]
@@ -87,11 +110,19 @@ class _Reader:
 
     def events(self, number_of: dict[str, int]) -> Rollup:
         """How often by event; the keys are its numbers."""
+        rows = self._by_event("events", self.session.ring["account_event_day"], number_of)
+        return rollup(rows, ("n",), self.lowest, self.accounts)
+
+    def steps(self, number_of: dict[str, int]) -> Rollup:
+        """The same from the first day on, in the order in which they are seen."""
+        rows = self._by_event("steps", self.session.ever["account_event_day"], number_of)
+        return in_order_seen(rows.drop_columns(["day"]), self.lowest, self.accounts)
+
+    def _by_event(self, what: str, table: ibis.Table, number_of: dict[str, int]) -> pa.Table:
         texts, places = pa.array(number_of, pa.string()), pa.array(number_of.values(), pa.int64())
         numbers = ibis.memtable(pa.table({"event": texts, "key": places}))
-        mine = self.session.numbered(self.session.ring["account_event_day"])
-        rows = self._read(f"events {number_of}", mine.join(numbers, "event"), ("n",), "key")
-        return rollup(rows, ("n",), self.lowest, self.accounts)
+        mine = self.session.numbered(table).join(numbers, "event")
+        return self._read(f"{what} {number_of}", mine, ("n",), "key")
 
     def _alike(self, rows: pa.Table, names: Sequence[str]) -> Rollup:
         """Rows that all have the same key."""

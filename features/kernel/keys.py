@@ -35,6 +35,9 @@ class Reductions(NamedTuple):
 def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Floats:
     """Leaves by points."""
     out = np.zeros((len(leaves.what), len(points.as_of)))
+    measures, only = rows.values.shape[1], _only(leaves)
+    place = np.empty(leaves.members.shape[1], dtype=np.int64)
+    held, today = np.zeros((measures, spans.segment_of[-1] + 1)), np.zeros(measures)
     for account in range(len(points.first) - 1):
         first, last = points.first[account], points.first[account + 1]
         if first == last:
@@ -42,40 +45,79 @@ def reduced(rows: Rows, points: Points, spans: Spans, leaves: Reductions) -> Flo
         runs, end = rows.first[account], rows.first[account + 1]
         days = points.as_of[first:last]
         counts = np.zeros((len(days), len(spans.column), end - runs))
-        seen = np.full((len(days), rows.values.shape[1], end - runs), -1)
+        seen = np.full((len(days), measures, end - runs), -1)
+        place[:] = -1
         for i in range(end - runs):
-            _count(rows, runs + i, days, spans, counts[:, :, i], seen[:, :, i])
-        for e in range(len(leaves.what)):
-            mine = _counting(leaves.members, leaves.covered[e], rows.key[runs:end])
-            one, other = leaves.one[e], leaves.other[e]
-            for p in range(len(days)):
-                last_days = seen[p, spans.column[other]]
-                out[e, first + p] = _leaf(
-                    leaves.what[e], counts[p, one], counts[p, other], mine, leaves.least[e],
-                    last_days, days[p],
-                )  # fmt: skip
+            _count(rows, runs + i, days, spans, held, today, counts[:, :, i], seen[:, :, i])
+            if len(place):
+                place[rows.key[runs + i]] = i
+        found = out[:, first:last]
+        _alone(leaves, only, place, counts, found)
+        _together(leaves, only, rows.key[runs:end], counts, seen, spans.column, days, found)
     return out
 
 
 @compiled
-def _counting(members: Floats, group: int, keys: Ints) -> Ints:
-    """Which of an account's keys a leaf is about."""
-    if not members.shape[1]:
-        return np.arange(len(keys))
-    found, many = np.empty(len(keys), dtype=np.int64), 0
-    for i in range(len(keys)):
-        if members[group, keys[i]] > 0:
-            found[many] = i
-            many += 1
-    return found[:many]
+def _alone(leaves: Reductions, only: Ints, place: Ints, counts: Floats, found: Floats) -> None:
+    """The leaves that count one key, which is the account's in a place, or in none (-1)."""
+    for e in range(len(only)):
+        if only[e] >= 0 and place[only[e]] >= 0:
+            for p in range(len(counts)):
+                found[e, p] = max(counts[p, leaves.one[e], place[only[e]]], 0.0)
 
 
 @compiled
-def _count(rows: Rows, run: int, days: Ints, spans: Spans, counts: Floats, seen: Ints) -> None:
+def _together(
+    leaves: Reductions, only: Ints, keys: Ints, counts: Floats, seen: Ints, column: Ints,
+    days: Ints, found: Floats,
+) -> None:  # fmt: skip
+    """The leaves over several keys."""
+    mine, many, group = np.arange(len(keys)), 0, -1
+    for e in range(len(only)):
+        if only[e] >= 0:
+            continue
+        if leaves.covered[e] != group:
+            group = leaves.covered[e]
+            many = _counting(leaves.members, group, keys, mine)
+        one, other = leaves.one[e], leaves.other[e]
+        for p in range(len(days)):
+            found[e, p] = _leaf(
+                leaves.what[e], counts[p, one], counts[p, other], mine[:many], leaves.least[e],
+                seen[p, column[other]], days[p],
+            )  # fmt: skip
+
+
+@compiled
+def _only(leaves: Reductions) -> Ints:
+    """For each leaf that counts one key alone that key; -1 for the others."""
+    only = np.full(len(leaves.what), -1)
+    for e in range(len(leaves.what)):
+        if leaves.what[e] == COUNT:
+            mine = np.flatnonzero(leaves.members[leaves.covered[e]] > 0)
+            only[e] = mine[0] if len(mine) == 1 else -1
+    return only
+
+
+@compiled
+def _counting(members: Floats, group: int, keys: Ints, mine: Ints) -> int:
+    """How many of an account's keys a leaf is about; they are put into `mine`."""
+    if not members.shape[1]:
+        return len(keys)
+    many = 0
+    for i in range(len(keys)):
+        if members[group, keys[i]] > 0:
+            mine[many] = i
+            many += 1
+    return many
+
+
+@compiled
+def _count(
+    rows: Rows, run: int, days: Ints, spans: Spans,
+    held: Floats, today: Floats, counts: Floats, seen: Ints,
+) -> None:  # fmt: skip
     """One key's windows at each point, and the last day in the ring with any of each measure."""
     begin, end = rows.row[run], rows.row[run + 1]
-    measures = rows.values.shape[1]
-    held, today = np.zeros((measures, spans.segment_of[-1] + 1)), np.zeros(measures)
     for p in range(len(days)):
         latest = days[p] - 1
         begin = from_reach(rows, begin, end, latest - len(spans.segment_of))

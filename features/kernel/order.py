@@ -44,7 +44,7 @@ def summed(keys: Sequence[Ints], numbers: Sequence[Floats]) -> tuple[list[Ints],
     return found[::-1], _sums(numbers, order, begins)
 
 
-def changes(values: Ints) -> NDArray[np.bool_]:
+def changes(values: Ints | Floats) -> NDArray[np.bool_]:
     """Where a value differs from the one before; the first does."""
     return np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]])
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from features.algebra import Expression, PeerMedian, PeerRank
+from features.kernel.order import changes
 from features.kernel.rows import Floats, Ints
 
 Compared = PeerRank | PeerMedian
@@ -49,20 +50,7 @@ def _peers(groups: Mapping[str, Ints], among: tuple[str, ...]) -> Ints:
 def _standing(peers: Ints, numbers: Floats) -> tuple[Floats, Floats]:
     """Rank and median of each point among its peers."""
     order = ordered(peers, numbers)
-    group, value = peers[order], numbers[order]
-    begins = np.searchsorted(group, np.arange(group[-1] + 1))
-    every = np.diff(np.append(begins, len(group)))[group]
-    place = np.arange(len(group)) - begins[group]
-    new = np.concatenate([[True], (group[1:] != group[:-1]) | (value[1:] != value[:-1])])
-    tie = np.cumsum(new) - 1
-    equal = np.bincount(tie)[tie]
-    up_to = (place[new])[tie] + equal
-    rank, median = np.empty(len(group)), np.empty(len(group))
-    rank[order] = 100.0 * (up_to - equal / 2.0) / every
-    # The middle one or two: where the peers up to a number first are half of all, and more.
-    lower, upper = begins[group] + (every - 1) // 2, begins[group] + every // 2
-    median[order] = (value[lower] + value[upper]) / 2.0
-    return rank, median
+    return placed(order, peers[order], numbers[order])
 
 
 def ordered(peers: Ints, numbers: Floats) -> Ints:
@@ -70,3 +58,21 @@ def ordered(peers: Ints, numbers: Floats) -> Ints:
     order = np.argsort(numbers)
     small = peers.astype(np.uint16) if peers.max() < 2**16 else peers  # which are sorted by digits
     return order[np.argsort(small[order], kind="stable")]
+
+
+def placed(order: Ints, group: Ints, value: Floats) -> tuple[Floats, Floats]:
+    """Rank and median of each point, from its peers' numbers and what is compared, in order."""
+    first = changes(group)
+    begins = np.flatnonzero(first)
+    which = np.cumsum(first) - 1
+    begin, every = begins[which], np.diff(np.append(begins, len(group)))[which]
+    new = first | changes(value)
+    tie = np.cumsum(new) - 1
+    equal = np.bincount(tie)[tie]
+    up_to = (np.arange(len(group)) - begin)[new][tie] + equal
+    rank, median = np.empty(len(group)), np.empty(len(group))
+    rank[order] = 100.0 * (up_to - equal / 2.0) / every
+    # The middle one or two: where the peers up to a number first are half of all, and more.
+    lower, upper = begin + (every - 1) // 2, begin + every // 2
+    median[order] = (value[lower] + value[upper]) / 2.0
+    return rank, median

@@ -51,7 +51,7 @@ class Rollup:
 def points(numbers: Ints, as_of: Ints) -> Points:
     """Points from the number of each one's account, and its day; sorted by both."""
     lowest = int(numbers[0])
-    return Points(_first(numbers, lowest, int(numbers[-1]) - lowest + 1), as_of)
+    return Points(_first(numbers, lowest, int(numbers[-1]) - lowest + 1), np.array(as_of))
 
 
 def rollup(table: pa.Table, names: Sequence[str], lowest: int, accounts: int) -> Rollup:
@@ -104,10 +104,18 @@ def coded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
 
 
 def encoded(values: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """For each value its place among the different ones, and these in any order."""
+    """For each value its place among the different ones, and these in any order.
+
+    A missing one has the place -1.
+
+    >>> places, different = encoded(pa.chunked_array([["b", None, "a", "b"]]))
+    >>> places.tolist(), different.to_pylist()
+    ([0, -1, 1, 0], ['b', 'a'])
+    """
     found = values.dictionary_encode().unify_dictionaries().combine_chunks()
     whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
-    return whole.indices.to_numpy().astype(np.int64), whole.dictionary
+    places = pc.fill_null(whole.indices, -1)
+    return places.to_numpy().astype(np.int64), whole.dictionary
 
 
 def _first(numbers: Ints, lowest: int, count: int) -> Ints:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from features.kernel.journeys import in_order_seen
 from features.kernel.rows import Ints, Rollup, Rows, encoded, nothing, ranks, rollup
 from features.resident.woven import Flags, woven
 from features.rollups.weeks import Manifest
@@ -137,24 +138,35 @@ class Kept:
         keys = self._numbers(both) if self.kind.keys is not None else self._ranks(both)
         self._apart[account] = both, self.kind.arrays(both, numbers, keys, 1)
 
-    def table(self, names: pa.Array, wanted: Flags) -> pa.Table:
-        """The rows of the accounts that are wanted (a flag for each number)."""
+    def in_order_seen(self, wanted: Ints) -> Rollup:
+        """The rows of accounts (their numbers, rising), each key's in the order they are seen."""
         rows = self.whole.rows
-        account = row_accounts(rows)
-        mine = np.flatnonzero(wanted[account])
-        key = np.repeat(rows.key, np.diff(rows.row))[mine]
-        columns = {"account_id": names.take(pa.array(account[mine])), "day": rows.day[mine],
-                   "visible_from": rows.visible[mine]}  # fmt: skip
-        if self.kind.key:
-            columns[self.kind.key] = self.keys.take(pa.array(key))
-        values = rows.values[mine]
-        return pa.table(columns | {n: values[:, i] for i, n in enumerate(self.kind.names)})
+        if len(wanted) == len(rows.first) - 1 and _rising(rows):
+            return self.whole
+        among = np.full(len(rows.first) - 1, -1)
+        among[wanted] = np.arange(len(wanted))
+        account = among[row_accounts(rows)]
+        mine = np.flatnonzero(account >= 0)
+        columns = {"account_id": account[mine], "key": row_keys(rows)[mine],
+                   "visible_from": rows.visible[mine], "n": rows.values[mine, 0]}  # fmt: skip
+        return in_order_seen(pa.table(columns), 0, len(wanted))
+
+    def few_in_order_seen(self, accounts: Sequence[str]) -> Rollup:
+        """The same of accounts whose rows lie apart."""
+        each = [self._apart[account][0] for account in accounts]
+        number = np.repeat(np.arange(len(each)), [len(rows) for rows in each])
+        rows = pa.concat_tables(each)
+        columns = {"account_id": pa.array(number), "key": pa.array(self._numbers(rows)),
+                   "visible_from": rows["visible_from"], "n": rows["n"]}  # fmt: skip
+        return in_order_seen(pa.table(columns), 0, len(accounts))
 
     def _table(self, account: str, rows: Rows) -> pa.Table:
         """An account's rows as the files have them."""
-        one = Kept(self.kind)
-        one.whole, one.keys = Rollup(rows, self.kind.names), self.keys
-        return one.table(pa.array([account]), np.ones(1, dtype=bool))
+        columns = {"account_id": pa.array([account] * len(rows.day), pa.string()),
+                   "day": rows.day, "visible_from": rows.visible}  # fmt: skip
+        if self.kind.key:
+            columns[self.kind.key] = self.keys.take(pa.array(row_keys(rows)))
+        return pa.table(columns | {n: rows.values[:, i] for i, n in enumerate(self.kind.names)})
 
     def _put(self, kept: Flags, table: pa.Table, accounts: pa.Array) -> None:
         """Leave out the rows that are not kept, and put these in."""
@@ -192,15 +204,27 @@ def row_accounts(rows: Rows) -> Ints:
     return np.repeat(np.arange(len(rows.first) - 1), np.diff(rows.row[rows.first]))
 
 
+def row_keys(rows: Rows) -> Ints:
+    """The number of each row's key."""
+    return np.repeat(rows.key, np.diff(rows.row))
+
+
+def _rising(rows: Rows) -> bool:
+    """Whether each key's rows lie in the order in which they are seen."""
+    later = np.diff(rows.visible) >= 0
+    later[rows.row[1:-1] - 1] = True
+    return bool(later.all())
+
+
 def places(texts: pa.ChunkedArray, among: pa.Array) -> Ints:
-    """For each text its place among some different ones; -1 where it is none of them.
+    """For each text its place among some different ones; -1 where it is none of them, or missing.
 
     >>> places(pa.chunked_array([["b", "a", "x"]]), pa.array(["a", "b"])).tolist()
     [1, 0, -1]
     """
     place, different = encoded(texts)
     found = pc.fill_null(pc.index_in(different, among), -1).to_numpy().astype(np.int64)
-    return found[place]
+    return np.append(found, -1)[place]
 
 
 def grown(texts: pa.Array, more: Iterable[pa.Array]) -> tuple[pa.Array, Ints]:

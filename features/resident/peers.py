@@ -7,7 +7,7 @@ import numpy as np
 from features.algebra import PeerRank
 from features.compute.peers import Compared
 from features.kernel.order import changes
-from features.kernel.peers import ordered, rounded
+from features.kernel.peers import ordered, placed, rounded
 from features.kernel.rows import Floats, Ints
 
 Group = tuple[str, ...]
@@ -34,20 +34,24 @@ class Standing:
         self._mine: dict[str, Stand] = {}
         self._row_of: dict[str, int] = {}
 
-    def fill(self, row_of: dict[str, int], numbers: Floats, groups: Ints) -> None:
-        """Begin with these accounts, each in its row.
+    def fill(self, row_of: dict[str, int], numbers: Floats, groups: Ints) -> list[Floats]:
+        """Begin with these accounts, each in its row; returns each comparison of all of them.
 
         `numbers`: a line for each comparison, `groups`: one for each way to choose peers.
         """
         self.forget()
         self.filled, self._row_of = True, row_of
-        self._values, self._groups = rounded(numbers).T.copy(), groups.T.copy()
+        values = rounded(numbers)
+        self._values, self._groups = values.T.copy(), groups.T.copy()
+        found = []
         for place, way in enumerate(self.way):
-            order = ordered(groups[way], self._values[:, place])
-            group, value = groups[way][order], self._values[order, place]
+            order = ordered(groups[way], values[place])
+            group, value = groups[way][order], values[place][order]
             begins = np.flatnonzero(changes(group))
             for number, part in zip(group[begins], np.split(value, begins[1:]), strict=True):
                 self._ordered[place, int(number)] = part
+            found.append(placed(order, group, value))
+        return self._told(found)
 
     def move(self, account: str, numbers: Floats, groups: Ints) -> Stand:
         """Let an account stand elsewhere than before; a new one joins. Returns where it stands."""
@@ -81,6 +85,10 @@ class Standing:
                 for number, rows in members:
                     mine = self._ordered[place, number], values[place, rows]
                     found[place][:, rows] = _standing(*mine)
+        return self._told(found)
+
+    def _told(self, found: Sequence[Sequence[Floats]] | Floats) -> list[Floats]:
+        """Of each comparison what it asks for: the rank or the median."""
         return [found[w][int(not r)] for w, r in zip(self.which, self.ranks, strict=True)]
 
     def _former(self, account: str) -> Stand | None:

@@ -11,8 +11,9 @@ does.
 from collections.abc import Collection
 from datetime import date
 from types import TracebackType
+from typing import Any
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 
 from features import lake
@@ -21,13 +22,19 @@ from features.engines.engine import Engine, engine_of, running_on
 from features.events import CONTRACT
 from features.identity import resolve
 from features.instants import day_number
+from features.kernel.rows import Ints
 from features.points import known_days
 from features.resident.records import Known
-from features.resident.state import MANY, State
+from features.resident.state import State
 from features.rollups.weeks import Manifest, ensure_rollups
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace
+
+FEW, SHARE = 10, 300
+"""Up to so many accounts, and one in 300 more, are folded in one by one."""
+Living = dict[str, None]
+"""Accounts that are known on a day, in their order."""
 
 
 class Resident:
@@ -43,8 +50,8 @@ class Resident:
         self._tables = ""
         self._made_of = ""
         self._others = False
-        self._days: tuple[str, pd.DataFrame] = ("", pd.DataFrame())
-        self._living: tuple[str, int, frozenset[str]] = ("", 0, frozenset())
+        self._days: tuple[str, Any, Ints] = ("", None, np.empty((0, 2), dtype=np.int64))
+        self._living: tuple[str, int, Living] = ("", 0, {})
 
     def forget_peers(self) -> None:
         """Something was learnt of other accounts than those that will be asked for."""
@@ -62,23 +69,23 @@ class Resident:
             made = ensure_rollups(engine, self.workspace, self.settings)
             engine.forget(lasting=True)
             living = self._known_on(number)
-            mine = sorted(set(accounts) & living)
+            mine = among(living, accounts)
             state = self._followed(engine, made, living, number, set(accounts))
             self._made_of = states
         return state.rows(mine) if mine else self.schema.empty_table()
 
     def _followed(
-        self, engine: Engine, made: Manifest, living: frozenset[str], day: int, learnt: set[str]
+        self, engine: Engine, made: Manifest, living: Living, day: int, learnt: set[str]
     ) -> State:
         """The state of a day, of these rollups; none is left where that fails."""
         state, self.state = self.state, None
         if state is None or not state.goes_on(made, day):
-            state = State(engine, self.known, made, sorted(living), day, self.features, self.schema)
-        elif self._others or state.day != day or state.lost(made) or len(learnt) >= MANY:
-            state.take(made, sorted(living), day)
+            state = State(engine, self.known, made, list(living), day, self.features, self.schema)
+        elif self._others or state.day != day or state.lost(made) or many(learnt, living):
+            state.take(made, list(living), day)
         elif learnt:
-            state.fold(made, learnt, sorted(learnt & living))
-        if len(learnt) < MANY:
+            state.fold(made, learnt, among(living, learnt))
+        if not many(learnt, living):
             state.stand()
         self.state, self._others = state, False
         return state
@@ -92,21 +99,23 @@ class Resident:
         """The rows of the accounts that are known on the day that is held, from memory alone."""
         if self.state is None:
             return self.schema.empty_table()
-        mine = sorted(set(accounts) & self._known_on(self.state.day))
+        mine = among(self._known_on(self.state.day), accounts)
         return self.state.rows(mine) if mine else self.schema.empty_table()
 
     def _states(self) -> str:
         return repr([lake.table_state(self.workspace, name) for name in CONTRACT])
 
-    def _known_on(self, day: int) -> frozenset[str]:
+    def _known_on(self, day: int) -> Living:
         """The accounts that are known on a day."""
         told = f"{lake.table_state(self.workspace, 'accounts')} {self._tables}"
         if self._days[0] != told:
-            self._days = told, known_days(self.workspace)
+            days = known_days(self.workspace).sort_values("account_id")
+            spans = days[["first", "end"]].to_numpy(dtype=np.int64)
+            self._days = told, np.array(days["account_id"].tolist(), dtype=object), spans
         if self._living[:2] != (told, day):
-            days = self._days[1]
-            alive = days[(days["first"] <= day) & (day < days["end"])]
-            self._living = told, day, frozenset(alive["account_id"])
+            _, names, spans = self._days
+            alive = (spans[:, 0] <= day) & (day < spans[:, 1])
+            self._living = told, day, dict.fromkeys(names[alive].tolist())
         return self._living[2]
 
     def _ready(self) -> Engine:
@@ -133,3 +142,20 @@ class Resident:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self.close()
+
+
+def many(learnt: Collection[str], living: Living) -> bool:
+    """Whether it costs less to take over what is new of all accounts than of these one by one."""
+    return len(learnt) > FEW + len(living) // SHARE
+
+
+def among(living: Living, accounts: Collection[str]) -> list[str]:
+    """Those of some accounts that are known, in their order.
+
+    >>> among({"a": None, "b": None, "c": None}, ["c", "a", "x"])
+    ['a', 'c']
+    """
+    asked = set(accounts)
+    if 2 * len(asked) < len(living):
+        return sorted(asked & living.keys())
+    return [account for account in living if account in asked]

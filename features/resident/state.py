@@ -15,9 +15,8 @@ from features.compute.session import events_of
 from features.declare import Feature
 from features.engines.engine import Engine
 from features.facts.account import CONTEXT
-from features.kernel.known import Facts
 from features.kernel.leaves import OVER_KEYS, USER_COUNTS, Held, is_far
-from features.kernel.rows import Floats, Points, Rollup, encoded
+from features.kernel.rows import Floats, Ints, Points, Rollup, encoded
 from features.resident.columns import Columns, points
 from features.resident.kept import Kept, Kind, grown
 from features.resident.leaves import Leaves
@@ -30,7 +29,7 @@ from features.settings import Settings
 
 EVER = 10**6
 RING = ((RING_DAYS, 1), (YEAR_BACK + SPAN, YEAR_BACK + 1))
-MANY = 64
+MANY = 40
 """From so many accounts on, columns over all of them cost less than one row after the other."""
 
 
@@ -88,7 +87,8 @@ class State:
         for n, kept in self.kept.items():
             kept.take(weeks[n], missing[n], self.names, self.moved)
         self.known.learnt()
-        self.told.take(accounts, self._facts(accounts, self._steps(accounts), whole=True))
+        steps = self.kept["steps"].in_order_seen(self._numbers(accounts))
+        self.told.take(accounts, self.known.facts(accounts, day, steps))
         self.standing.forget()
 
     def stand(self) -> None:
@@ -122,8 +122,8 @@ class State:
             if learnt or account not in self.told or rows != steps.rows(account, None)
         ]
         if asked:
-            theirs = pa.concat_tables([steps.rows(account, None) for account in asked])
-            self.told.change(asked, self._facts(asked, theirs, whole=False))
+            theirs = steps.few_in_order_seen(asked)
+            self.told.change(asked, self.known.facts(asked, self.day, theirs))
         for account in accounts:
             self._stand(self._alone(account), account)
 
@@ -150,9 +150,11 @@ class State:
         if len(accounts) < len(self.told.accounts):
             self.stand()
         values, lines = self.columns.alone(held, facts)
-        if not self.standing.filled:
-            self.standing.fill(self.told.row_of, lines, groups)
-        placed = self.standing.many(lines, groups)
+        placed = (
+            self.standing.many(lines, groups)
+            if self.standing.filled
+            else self.standing.fill(self.told.row_of, lines, groups)
+        )
         return self.columns.numbers(values, placed, facts), facts.table
 
     def _table(
@@ -179,9 +181,11 @@ class State:
             self._number([kept.apart() for kept in self.kept.values()])
             for kept in self.kept.values():
                 kept.gather(self.names, self.moved)
-        numbers = np.array([self.number_of[account] for account in accounts], dtype=np.int64)
-        at = points(numbers, len(self.names), self.day)
+        at = points(self._numbers(accounts), len(self.names), self.day)
         return self._held({n: kept.whole for n, kept in self.kept.items()}, at)
+
+    def _numbers(self, accounts: Sequence[str]) -> Ints:
+        return np.array([self.number_of[account] for account in accounts], dtype=np.int64)
 
     def _number(self, names: Iterable[pa.Array]) -> None:
         """Give accounts that have none their numbers; `moved`: those of the former ones."""
@@ -241,15 +245,6 @@ class State:
         self.asked = self.registers.add(every)
         self.ranked = self.registers.add(of)
         self.told = Told(facts, Groups(self.standing.among), self.registers.plan)
-
-    def _steps(self, accounts: Sequence[str]) -> pa.Table:
-        """The rows that milestones are reached by, of many accounts."""
-        wanted = np.zeros(len(self.names), dtype=bool)
-        wanted[[self.number_of[account] for account in accounts]] = True
-        return self.kept["steps"].table(self.names, wanted)
-
-    def _facts(self, accounts: Sequence[str], steps: pa.Table, *, whole: bool) -> Facts:
-        return self.known.facts(self.engine, accounts, self.day, steps, whole=whole)
 
     def _alone(self, account: str) -> Floats:
         """The registers of one account, filled with all that needs no peers."""

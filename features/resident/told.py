@@ -108,6 +108,7 @@ class Told:
 
     def _read(self, told: Facts) -> tuple[Floats, Ints]:
         """Accounts by registers (the plan first), and ways by accounts."""
-        plans = [self.plan(name) for name in told.table["plan_name"].to_pylist()]
-        numbers = [np.array(plans), *(told[fact.name] for fact in self.facts)]
+        place, names = encoded(told.table["plan_name"])
+        plans = np.array([self.plan(name) for name in [*names.to_pylist(), None]])
+        numbers = [plans[place], *(told[fact.name] for fact in self.facts)]
         return np.array(numbers).T.copy(), self.groups.of(told)

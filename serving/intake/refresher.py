@@ -35,12 +35,12 @@ def run(workspace: Workspace, settings: Settings) -> None:
         refresher = Refresher(workspace, settings)
         try:
             while os.getppid() == parent:
-                _turn(refresher, ear)
+                turn(refresher, ear)
         finally:
             refresher.close()
 
 
-def _turn(refresher: Refresher, ear: Listening) -> None:
+def turn(refresher: Refresher, ear: Listening) -> None:
     """Answer who asks, and make what came meanwhile."""
     asked = ear.questions(POLL_SECONDS) if ear.ready else []
     try:
