@@ -28,7 +28,7 @@ from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace, publish_file
 
-BLOCK_POINTS = 200_000
+BLOCK_POINTS = 800_000
 
 
 def build(

@@ -13,10 +13,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from features import history
@@ -40,7 +42,7 @@ from serving.scoring.lived import write_lives
 from serving.scoring.night import PARTS, written
 from serving.scoring.night import SCHEMA as PARTS_SCHEMA
 from serving.scoring.recorded import record
-from serving.scoring.scorer import Scorer, Scores, bind, in_blocks
+from serving.scoring.scorer import Scorer, Scores, applicable_to, bind, in_blocks
 from serving.scoring.told import known, write_profiles, write_words
 
 BLOCK = 500
@@ -234,14 +236,14 @@ def write_scores(
     ):
         for model in models:
             scorer = bind(model, snapshot)
-            everyone = range(len(snapshot.table.ids))
-            rows = [row for row in everyone if scorer.why_not(row) is None]
-            done = 0
+            rows, done = applicable_to(model, snapshot).tolist(), 0
             for block in in_blocks(rows, BLOCK):
                 scores = scorer.scores(block)
                 record(ledger, scorer, scores)
-                parts.write_table(written(model.digest, scores))
-                told[model.name] |= _shown(scorer, scores)
+                made_of = scores.parts
+                assert made_of is not None  # noqa: S101 - explained just now
+                parts.write_table(written(model.digest, scores.rows, scores.log_odds, made_of))
+                told[model.name] |= _shown(scorer, scores.rows, made_of)
                 records = list(_records(scorer, scores))
                 sink.write_table(pa.Table.from_pylist(records, schema=SCHEMA))
                 done += len(block)
@@ -250,11 +252,11 @@ def write_scores(
     publish_json(folder / SHOWN, told)
 
 
-def _shown(scorer: Scorer, scores: Scores) -> dict[str, list[str]]:
+def _shown(
+    scorer: Scorer, rows: NDArray[np.intp], parts: NDArray[np.float64]
+) -> dict[str, list[str]]:
     """Account id → the reasons that are told of it."""
-    parts = scorer.explained(scores).parts
-    assert parts is not None  # noqa: S101 - explained just now
-    both = zip(scores.rows.tolist(), parts.tolist(), strict=True)
+    both = zip(rows.tolist(), parts.tolist(), strict=True)
     return {scorer.snapshot.table.ids[row]: scorer.shown(row, its[:-1]) for row, its in both}
 
 

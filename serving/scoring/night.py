@@ -7,15 +7,11 @@ the same bits that the model would give again.
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from serving.scoring.scorer import Scores
 
 PARTS = "parts.parquet"
 SCHEMA = pa.schema(
@@ -44,14 +40,18 @@ class Night:
         return self.parts.shape[1] == signals + 1 and np.array_equal(told, rows)
 
 
-def written(bundle: str, scores: "Scores") -> pa.Table:
-    """Explained scores of a model's bundle as rows of `parts.parquet`."""
-    assert scores.parts is not None  # noqa: S101 - the night explains every score
+def written(
+    bundle: str,
+    rows: NDArray[np.intp],
+    log_odds: NDArray[np.float64],
+    parts: NDArray[np.float64],
+) -> pa.Table:
+    """Some scores of a model's bundle as rows of `parts.parquet`."""
     columns = [
-        pa.array([bundle] * len(scores.rows)),
-        pa.array(scores.rows, pa.int32()),
-        pa.array(scores.log_odds),
-        pa.FixedSizeListArray.from_arrays(scores.parts.ravel(), scores.parts.shape[1]),
+        pa.array([bundle] * len(rows)),
+        pa.array(rows, pa.int32()),
+        pa.array(log_odds),
+        pa.FixedSizeListArray.from_arrays(parts.ravel(), parts.shape[1]),
     ]
     return pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
 
