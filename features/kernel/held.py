@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from features.algebra import EventCount, Expression
+from features.algebra import Expression
 from features.compute.session import Session
 from features.kernel.facts import Asked, events_of_steps
 from features.kernel.journeys import in_order_seen
 from features.kernel.known import Facts
-from features.kernel.leaves import OVER_KEYS, USER_COUNTS, Held, is_far
+from features.kernel.leaves import USER_COUNTS, Held, measured, numbered
 from features.kernel.records import Records
 from features.kernel.rows import Ints, Points, Rollup, nothing, points, ranks, rollup
 
@@ -54,12 +54,9 @@ def arrays(session: Session, chunk: pd.DataFrame, found: Sequence[Expression]) -
     """The rollup rows that some leaves read, of the points looked at (`chunk`)."""
     dated, lowest = _points(chunk)
     read = _Reader(session, lowest, len(dated.first) - 1)
-    near = sorted({e.measure for e in found if hasattr(e, "measure") and not is_far(e)})
-    far = sorted({e.measure for e in found if is_far(e)})  # type: ignore[attr-defined]
-    by_event = [e for e in found if type(e) in OVER_KEYS and _key(e) not in USER_COUNTS]
-    by_user = any(_key(e) in USER_COUNTS for e in found)
-    covered = {n for e in by_event for n in _events(e, session)}
-    number_of = {event: i for i, event in enumerate(sorted(covered))}
+    near, far = measured(found)
+    by_user = any(getattr(e, "key", "") in USER_COUNTS for e in found)
+    number_of = numbered(found, session.events_of)
     return Held(
         points=dated,
         daily=read.daily(session.ring["account_day"], near),
@@ -69,14 +66,6 @@ def arrays(session: Session, chunk: pd.DataFrame, found: Sequence[Expression]) -
         events_of=session.events_of,
         number_of=number_of,
     )
-
-
-def _key(e: Expression) -> str:
-    return getattr(e, "key", "")
-
-
-def _events(e: Expression, session: Session) -> Sequence[str]:
-    return (e.event,) if isinstance(e, EventCount) else session.events_of[_key(e)]
 
 
 @dataclass(frozen=True)

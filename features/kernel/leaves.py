@@ -84,7 +84,7 @@ def computed(found: Sequence[Expression], held: Held, facts: Facts) -> Values:
             values[e] = _days_over(e, held, facts)
     keyed = [e for e in found if type(e) in OVER_KEYS]
     by_user = [e for e in keyed if getattr(e, "key", "") in USER_COUNTS]
-    by_event = [e for e in keyed if getattr(e, "key", "") not in USER_COUNTS]
+    by_event = [e for e in keyed if _is_by_event(e)]
     values |= _over_keys(by_user, held.users, held)
     return values | _over_keys(by_event, held.events, held)
 
@@ -142,6 +142,19 @@ def _days_over(e: DaysOver, held: Held, facts: Facts) -> Floats:
     return windows.days_over(rollup.rows, held.points, column, e.days, limit, e.share)
 
 
+def measured(found: Iterable[Expression]) -> tuple[list[str], list[str]]:
+    """The measures that leaves read of the days within reach, and of all from the first day on."""
+    every = [e for e in found if hasattr(e, "measure")]
+    near, far = ({e.measure for e in every if is_far(e) is so} for so in (False, True))
+    return sorted(near), sorted(far)
+
+
+def numbered(found: Iterable[Expression], events_of: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """The events that some leaf counts, each with its key."""
+    names = {n for e in found if _is_by_event(e) for n in _covered(e, events_of)}
+    return {event: i for i, event in enumerate(sorted(names))}
+
+
 def is_far(e: Expression) -> bool:
     """Whether a leaf looks further back than the windows do."""
     far = isinstance(e, DaysOver) and SPAN + e.days > RING_DAYS
@@ -152,12 +165,18 @@ def _over_keys(mine: Sequence[Expression], rollup: Rollup, held: Held) -> Values
     """The leaves over one rollup's keys."""
     if not mine:
         return {}
+    spans, leaves = reductions(mine, rollup, held)
+    return dict(zip(mine, reduced(rollup.rows, held.points, spans, leaves), strict=True))
+
+
+def reductions(mine: Sequence[Expression], rollup: Rollup, held: Held) -> tuple[Spans, Reductions]:
+    """How leaves over one rollup's keys are computed, whichever accounts it holds."""
     wanted = list(dict.fromkeys((_count(e), w) for e in mine for w in _windows(e)))
     ring = [("n", Window(RING_DAYS))]  # as far back as a last day is looked for
     spans = _spans([(rollup.column(count), w) for count, w in [*wanted, *ring]])
     of = [[wanted.index((_count(e), w)) for w in _windows(e)] for e in mine]
     members, covered = _members(mine, held)
-    leaves = Reductions(
+    return spans, Reductions(
         what=_whole(OVER_KEYS[type(e)] for e in mine),
         one=_whole(w[0] for w in of),
         other=_whole(w[-1] for w in of),
@@ -165,11 +184,19 @@ def _over_keys(mine: Sequence[Expression], rollup: Rollup, held: Held) -> Values
         least=np.array([getattr(e, "at_least", 0) for e in mine], dtype=np.float64),
         members=members,
     )
-    return dict(zip(mine, reduced(rollup.rows, held.points, spans, leaves), strict=True))
 
 
 def _count(e: Expression) -> str:
     return USER_COUNTS.get(getattr(e, "key", ""), "n")
+
+
+def _is_by_event(e: Expression) -> bool:
+    return type(e) in OVER_KEYS and getattr(e, "key", "") not in USER_COUNTS
+
+
+def _covered(e: Expression, events_of: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The events that a leaf by event counts."""
+    return (e.event,) if isinstance(e, EventCount) else events_of[e.key]  # type: ignore[attr-defined]
 
 
 def _windows(e: Expression) -> list[Window]:
@@ -182,10 +209,7 @@ def _members(mine: Sequence[Expression], held: Held) -> tuple[Floats, Ints]:
     """Which events (columns) each group of them (rows) covers, and each leaf's group."""
     if getattr(mine[0], "key", "") in USER_COUNTS:
         return np.empty((1, 0)), np.zeros(len(mine), dtype=np.int64)
-    groups = [
-        (e.event,) if isinstance(e, EventCount) else tuple(held.events_of[e.key])  # type: ignore[attr-defined]
-        for e in mine
-    ]
+    groups = [tuple(_covered(e, held.events_of)) for e in mine]
     different = list(dict.fromkeys(groups))
     members = np.zeros((len(different), max(1, len(held.number_of))))
     for row, names in enumerate(different):

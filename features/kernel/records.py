@@ -32,6 +32,8 @@ COLUMNS = {
                       "billing_months", "term_end", "discount"),
 }  # fmt: skip
 """What facts are made of."""
+READ = (*COLUMNS, "identities")
+"""The contract tables that tell it."""
 
 
 class Profiles(NamedTuple):
@@ -98,7 +100,7 @@ class Records:
 
 def read_records(workspace: Workspace) -> Records:
     """What the lake's tables say now; worked out once for each state of theirs."""
-    states = (lake.table_state(workspace, name) for name in (*COLUMNS, "identities"))
+    states = (lake.table_state(workspace, name) for name in READ)
     return _read_records(workspace, *states)
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from features.algebra import (
     RING_DAYS,
     YEAR_BACK,
@@ -22,7 +20,6 @@ from features.algebra import (
     Streak,
     Sum,
     Total,
-    Window,
 )
 from features.kernel import windows
 from features.kernel.keys import Reductions, reduced
@@ -30,12 +27,10 @@ from features.kernel.leaves import (
     OVER_KEYS,
     USER_COUNTS,
     Held,
-    _count,
     _measure_of_days,
-    _members,
     _spans,
-    _windows,
     is_far,
+    reductions,
 )
 from features.kernel.rows import Floats, Ints, Rollup
 from features.kernel.windows import Spans
@@ -131,17 +126,4 @@ class Leaves:
     def _keyed(self, mine: Sequence[Expression], rollup: Rollup, like: Held) -> OverKeys | None:
         if not mine:
             return None
-        wanted = list(dict.fromkeys((_count(e), w) for e in mine for w in _windows(e)))
-        ring = [("n", Window(RING_DAYS))]
-        spans = _spans([(rollup.column(count), w) for count, w in [*wanted, *ring]])
-        of = [[wanted.index((_count(e), w)) for w in _windows(e)] for e in mine]
-        members, covered = _members(mine, like)
-        leaves = Reductions(
-            what=np.array([OVER_KEYS[type(e)] for e in mine], dtype=np.int64),
-            one=np.array([w[0] for w in of], dtype=np.int64),
-            other=np.array([w[-1] for w in of], dtype=np.int64),
-            covered=covered,
-            least=np.array([getattr(e, "at_least", 0) for e in mine], dtype=np.float64),
-            members=members,
-        )
-        return OverKeys(self.registers.add(mine), spans, leaves)
+        return OverKeys(self.registers.add(mine), *reductions(mine, rollup, like))

@@ -8,12 +8,10 @@ import numpy as np
 from features import lake
 from features.kernel.facts import Asked, events_of_steps
 from features.kernel.known import Facts
-from features.kernel.records import read_records
+from features.kernel.records import READ, read_records
 from features.kernel.rows import Points, Rollup
 from features.settings import Settings
 from features.workspace import Workspace
-
-NAMES = ("accounts", "users", "subscriptions")
 
 
 @dataclass
@@ -36,6 +34,6 @@ class Known:
 
     def learnt(self) -> bool:
         """Whether anything was added to the tables since facts were last made of them."""
-        states = [lake.table_state(self.workspace, name) for name in (*NAMES, "identities")]
+        states = [lake.table_state(self.workspace, name) for name in READ]
         before, self.states = self.states, states
         return before != states

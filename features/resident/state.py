@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from features.algebra import RING_DAYS, SPAN, YEAR_BACK, EventCount, Expression, Fact
+from features.algebra import RING_DAYS, SPAN, YEAR_BACK, Expression, Fact
 from features.compute.faults import check_finite
 from features.compute.peers import comparisons
 from features.compute.session import events_of
 from features.declare import Feature
 from features.engines.engine import Engine
 from features.facts.account import CONTEXT
-from features.kernel.leaves import OVER_KEYS, USER_COUNTS, Held, is_far
+from features.kernel.leaves import Held, measured, numbered
 from features.kernel.rows import Floats, Ints, Points, Rollup, encoded
 from features.resident.columns import Columns, points
 from features.resident.kept import Kept, Kind, grown
@@ -201,11 +201,9 @@ class State:
 
     def _kinds(self, settings: Settings) -> dict[str, Kind]:
         """The rows that the leaves are made of, as `features.kernel.held` reads them."""
-        measured = [e for e in self.columns.found if hasattr(e, "measure")]
-        near = tuple(sorted({e.measure for e in measured if not is_far(e)}))
-        far = tuple(sorted({e.measure for e in measured if is_far(e)}))
+        near, far = map(tuple, measured(self.columns.found))
         some = reduce(or_, [ds.field(name) != 0 for name in far] or [ds.scalar(False)])
-        self.event_number = {e: i for i, e in enumerate(sorted(self._covered()))}
+        self.event_number = numbered(self.columns.found, self.events_of)
         steps = tuple({m.event: None for m in settings.milestones})
         ever, named = ((EVER, 1),), ds.field("user_id") != ""
         return {
@@ -214,16 +212,6 @@ class State:
             "users": Kind("user_day", ("n", "core"), RING, "user_id", some=named),
             "events": Kind("account_event_day", ("n",), RING, "event", tuple(self.event_number)),
             "steps": Kind("account_event_day", ("n",), ever, "event", steps),
-        }
-
-    def _covered(self) -> set[str]:
-        """The events that some leaf counts."""
-        by_event = [e for e in self.columns.found if type(e) in OVER_KEYS]
-        by_event = [e for e in by_event if getattr(e, "key", "") not in USER_COUNTS]
-        return {
-            name
-            for e in by_event
-            for name in ((e.event,) if isinstance(e, EventCount) else self.events_of[_key(e)])
         }
 
     def _held(self, rollups: Mapping[str, Rollup], at: Points) -> Held:
@@ -261,10 +249,6 @@ class State:
 
 
 ALONE = np.zeros(1, dtype=np.int64)
-
-
-def _key(e: Expression) -> str:
-    return str(getattr(e, "key", ""))
 
 
 def _weeks_before(made: Manifest, day: int) -> dict[int, str]:

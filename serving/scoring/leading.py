@@ -36,8 +36,9 @@ def leading(scorer: Scorer, former: Leading | None = None) -> Leading:
         top[same] = former.top[same[: len(former.top)].nonzero()[0]]
         asked &= ~same
     for block in in_blocks(np.flatnonzero(asked).tolist(), BLOCK):
-        rows = scorer.encoder.rows(scorer.snapshot.table, np.array(block, dtype=np.intp))
-        parts = scorer.parts_of(np.array(block, dtype=np.intp), rows)[:, :-1]
+        which = np.array(block, dtype=np.intp)
+        inputs = scorer.encoder.rows(scorer.snapshot.table, which)
+        parts = scorer.parts_of(which, inputs)[:, :-1]
         held = [scorer.shown_before(row) for row in block]
         both = [
             steady.leading(np.where(mine, parts, 0.0), signals, held, count)
