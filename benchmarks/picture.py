@@ -22,5 +22,5 @@ def growth(runs: Sequence[Run], path: Path = PLOT) -> None:
             axes.loglog([run.events for run in runs], seconds, marker="o", label=name)
     axes.set(xlabel="events", ylabel="CPU seconds", title="From events to the feature table")
     axes.grid(which="major", alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=120)
