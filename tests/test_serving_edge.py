@@ -127,6 +127,19 @@ def test_an_upgrade_is_not_made(service: Service) -> None:
     assert raw(service, head("Upgrade: h2c", *JSON, LENGTH) + b'{"accounts": ["nobody"]}')[0] == 400
 
 
+def test_who_leaves_while_requests_are_waiting_is_no_fault_of_ours(service: Service) -> None:
+    """Many requests at once on a connection that ends at once: some answers, and no error."""
+    many = 8 * head(method="GET", path="/v1/accounts/acc_0001/reviews")
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+            connection.sendall(many)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            while connection.recv(65536):
+                pass
+    assert [line for line in service.log() if line["level"] in ("error", "critical")] == []
+
+
 def slow(pieces: list[bytes], pause: float) -> Callable[[Service], tuple[int, float]]:
     """A client that sends piece after piece; the status it got, and when it was cut off."""
 

@@ -12,7 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 import uvicorn.protocols.http.auto
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from serving.api.problems import MEDIA_TYPE, ProblemError
 from serving.api.reading import MOST_HEADER_BYTES
@@ -31,6 +35,7 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.access_log = False
+        self.answering: RequestResponseCycle | None = None  # `cycle` is the last that was read
         self.head_bytes: int | None = None  # of a head that has begun and is not complete
         self.refused = False
         self.unread = 0
@@ -48,8 +53,9 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """No timer outlives its connection."""
+        """No timer outlives its connection, and nothing more is answered on it."""
         super().connection_lost(exc)
+        self._leave()
         for timer in (self.deadline, self.stalled):
             if timer is not None:
                 timer.cancel()
@@ -107,6 +113,10 @@ class Protocol(HttpToolsProtocol):
         """Bytes that are not HTTP get a problem like everything else."""
         self._refuse("invalid-http", "Found bytes that are not HTTP/1.1; expected a request.")
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _should_upgrade_to_ws(self) -> bool:
         return False
 
@@ -129,7 +139,8 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, kind: str, detail: str) -> None:
         """Answer with a problem and close; only where no answer is under way."""
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        under_way = self.answering
+        if not under_way or under_way.response_complete or not under_way.response_started:
             self.transport.write(_answer(ProblemError(kind, detail)))
         self._leave()
         # A socket closed with bytes unread takes its answer back: read on a while.
@@ -143,9 +154,9 @@ class Protocol(HttpToolsProtocol):
     def _leave(self) -> None:
         """Whatever is being answered on this connection finds nobody there any more."""
         self.pipeline.clear()
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        if self.answering is not None and not self.answering.response_complete:
+            self.answering.disconnected = True
+            self.answering.message_event.set()
 
     def _drop(self, data: bytes) -> None:
         self.unread += len(data)
