@@ -214,6 +214,15 @@ def test_every_answer_forbids_foreign_and_inline_code(console: Console) -> None:
                 assert not re.search(r"<(script|style)>|\sstyle=|\son[a-z]+=\"", answer.text)
 
 
+def test_a_slash_at_the_end_leads_to_the_page_without_it(console: Console) -> None:
+    """What people type; and to no other host, whatever the slashes."""
+    with sign_in(console) as browser:
+        for typed, meant in (("/console/", "/console"), ("/console/models/", "/console/models"),
+                             ("/console//example.com/", "/console//example.com")):  # fmt: skip
+            answer = browser.get(typed)
+            assert (answer.status_code, answer.headers["location"]) == (303, meant)
+
+
 def test_pages_tell_errors_as_pages_and_scripts_get_problems(console: Console) -> None:
     """An unknown account and an unknown page, by what the client accepts."""
     with sign_in(console) as browser:

@@ -16,7 +16,7 @@ from features.errors import InputError
 from features.workspace import Workspace, publish_text
 from serving.ledger.database import opened
 from serving.models.model import load_bundle, promoted
-from serving.scoring.accounts import FILES, PROFILES, load_snapshot
+from serving.scoring.accounts import FILES, PROFILES, SHOWN, load_snapshot
 from serving.scoring.batch import SCORES, write_manifest, write_scores
 from serving.scoring.night import PARTS
 
@@ -46,7 +46,7 @@ def multiplied(to: Path, accounts: int) -> Workspace:
     models = [load_bundle(at) for at in promoted(place).values()]
     write_manifest(folder, FILES, day, models)
     write_scores(folder, models, load_snapshot(folder), opened(place))
-    write_manifest(folder, (*FILES, SCORES), day, models)
+    write_manifest(folder, (*FILES, SCORES, SHOWN), day, models)
     publish_text(place.scores / "current", f"{NAME}\n")
     return place
 
@@ -54,7 +54,7 @@ def multiplied(to: Path, accounts: int) -> Workspace:
 def keeping_parts(place: Workspace) -> None:
     """Let the snapshot's manifest name what the night worked out, as `goldpan score` does."""
     models = [load_bundle(at) for at in promoted(place).values()]
-    write_manifest(place.scores / NAME, (*FILES, SCORES, PARTS), date(2026, 7, 1), models)
+    write_manifest(place.scores / NAME, (*FILES, SCORES, SHOWN, PARTS), date(2026, 7, 1), models)
 
 
 def compared(place: Workspace, accounts: int) -> None:

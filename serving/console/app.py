@@ -1,5 +1,7 @@
 """The console as one more area of the application: every page, and the files that pages load."""
 
+from urllib.parse import quote
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -7,7 +9,7 @@ from serving.api.backing import Backing
 from serving.api.problems import ProblemError, shown
 from serving.console.access import signed_in
 from serving.console.front import HOME
-from serving.console.pages import Page
+from serving.console.pages import Page, redirect
 from serving.console.routes import (
     accounts,
     files,
@@ -35,6 +37,8 @@ def routes(backing: Backing) -> APIRouter:
 
     @router.get(f"{HOME}/{{rest:path}}", dependencies=signed_in())
     async def nowhere(request: Request, rest: str) -> Response:
+        if not rest or rest.endswith("/"):
+            return redirect(f"{HOME}/{quote(rest)}".rstrip("/"))
         raise ProblemError("not-found", f"There is no page {shown(request.url.path)}.")
 
     return router

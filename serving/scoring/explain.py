@@ -1,7 +1,7 @@
 """Contributions → reasons in plain words, with the account's own fact. Pure functions."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serving.scoring.steady import shown
@@ -54,18 +54,17 @@ def reasons(
     *,
     currency: str = "USD",
     top: int = TOP,
-    former: Sequence[str] = (),
-    context: Collection[str] | None = None,
+    told: Sequence[str] | None = None,
 ) -> list[Reason]:
     """The signals that moved the score most, largest first; never one that the model did not use.
 
     `parts`: signal → log-odds. `facts`: feature → the account's value. `peers`: feature → median.
-    `former`: what was shown at the former nightly score, which gives way only when it is beaten by
-    a margin (`serving.scoring.steady`). `context`: what nobody can act on, by default by its kind.
+    `told`: which are shown, each after its sign (`serving.scoring.steady`); by default as if none
+    had been shown before.
     """
     used = {signal: part for signal, part in parts.items() if part != 0}
     total = sum(abs(part) for part in used.values())
-    told = shown(used, former, context_of(wordings) if context is None else context)
+    told = shown(used, context=context_of(wordings)) if told is None else told
     return [
         Reason(
             signal=signal,

@@ -82,8 +82,15 @@ class Scorer:
 
     def shown(self, row: int, parts: Sequence[float]) -> list[str]:
         """The signals to tell of the account, from its parts by signal (without the base)."""
+        before = self.shown_before(row)
+        if before and self.is_of_the_night(row):
+            return list(before)
         known = dict(zip(self.model.signals, parts, strict=True))
-        return shown(known, self.shown_before(row), self.context)
+        return shown(known, before, self.context)
+
+    def is_of_the_night(self, row: int) -> bool:
+        """Whether the night worked out this row, and nothing of it is newer."""
+        return self.parts is not None and row not in self.snapshot.table.days
 
     @cached_property
     def context(self) -> frozenset[str]:
@@ -111,8 +118,7 @@ class Scorer:
         """The log-odds of some rows by signal, the base last; `inputs`: what the model saw."""
         found = np.full((len(rows), len(self.model.signals) + 1), np.nan)
         if self.parts is not None:
-            days = self.snapshot.table.days
-            old = [i for i, row in enumerate(rows.tolist()) if row not in days]
+            old = [i for i, row in enumerate(rows.tolist()) if self.is_of_the_night(row)]
             found[old] = self.parts[rows[old]]
         if (new := np.isnan(found[:, -1])).any():
             contributions = self.model.contributions(inputs[new])
@@ -173,8 +179,7 @@ class Scorer:
             snapshot.table.facts(row),
             snapshot.peers.get(population, {}),
             currency=snapshot.company["currency"],
-            former=self.shown_before(row),
-            context=self.context,
+            told=self.shown(row, parts),
         )
         return [dict(vars(reason)) for reason in found]
 
