@@ -50,10 +50,10 @@ def server() -> str:
 
 
 @contextmanager
-def database() -> Iterator[str]:
+def database(encoding: str = "UTF8") -> Iterator[str]:
     """The URL of an empty database of that server, dropped afterwards."""
     name, address = f"t{uuid4().hex}", server()
-    _execute(address, f"CREATE DATABASE {name}")
+    _execute(address, f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
     try:
         yield f"postgresql://{USER}@{address}/{name}"
     finally:

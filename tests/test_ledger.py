@@ -23,13 +23,15 @@ CLAIM = Claim("0123456789ab", "order-1", "a" * 64)
 ANSWER = Kept(200, [("content-type", "application/json")], b'{"\xc3\xa9": 1}' * 1000, "/v1/scores")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=with_postgres)])
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(e, marks=with_postgres) for e in ("UTF8", "SQL_ASCII"))]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+    """An empty database of each kind; PostgreSQL's as it is set up with a locale and without."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
         return
-    with database() as url:
+    with database(request.param) as url:
         yield url
 
 

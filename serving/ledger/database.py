@@ -21,10 +21,12 @@ METADATA = MetaData()
 VARIABLE = "GOLDPAN_LEDGER"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 10_000
+# Without its encoding a database that has none would answer in bytes.
+CONNECT = {"connect_timeout": 5, "client_encoding": "utf8"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {},
     # A server that is gone must be noticed, not waited for.
-    "postgresql": {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}},
+    "postgresql": {"pool_pre_ping": True, "connect_args": CONNECT},
 }
 
 
