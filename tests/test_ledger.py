@@ -70,6 +70,16 @@ def test_an_empty_database_gets_the_tables_that_the_code_declares(ledger: Engine
     assert columns(ledger) == found
 
 
+def test_a_new_file_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger and what SQLite keeps beside it, whatever the folder allows."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    engine = opened(Workspace(tmp_path))
+    with engine.connect():
+        kept = {at.name: at.stat().st_mode & 0o777 for at in tmp_path.glob("ledger.db*")}
+    engine.dispose()
+    assert kept == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm"), 0o600)
+
+
 def test_an_older_database_keeps_its_rows(url: str) -> None:
     """A key of the first version is a key after the migration."""
     ledger = connected(url)

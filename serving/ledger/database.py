@@ -19,6 +19,7 @@ from features.workspace import Workspace
 
 METADATA = MetaData()
 VARIABLE = "GOLDPAN_LEDGER"
+FILE = "ledger.db"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 10_000
 # Without its encoding a database that has none would answer in bytes.
@@ -32,7 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def url_of(workspace: Workspace) -> str:
     """Where the ledger is: the URL in `GOLDPAN_LEDGER`, or `ledger.db` in the workspace."""
-    return os.environ.get(VARIABLE) or f"sqlite:///{(workspace.root / 'ledger.db').resolve()}"
+    return os.environ.get(VARIABLE) or f"sqlite:///{(workspace.root / FILE).resolve()}"
 
 
 def opened(workspace: Workspace) -> Engine:
@@ -43,6 +44,7 @@ def opened(workspace: Workspace) -> Engine:
     engine = connected(url_of(workspace))
     if not os.environ.get(VARIABLE):
         workspace.root.mkdir(parents=True, exist_ok=True)
+        (workspace.root / FILE).touch(mode=0o600)  # it knows who may sign in
     try:
         migrate(engine)
     except SQLAlchemyError as error:
