@@ -74,9 +74,8 @@ async def answer(backing: Backing, asked: ScoresRequest) -> dict[str, Any]:
     said = "reasons" in asked.model_fields_set
     explain = asked.reasons if said else len(asked.accounts) == 1
     for block in in_blocks(known, ACCOUNTS_AT_ONCE):
-        if results:  # others come first
-            await asyncio.sleep(0)
         results += await results_of(scorers, block, state.snapshot, recorder, explain=explain)
+        await asyncio.sleep(0)
     return {
         "as_of": state.snapshot.table.as_of,
         "simulated": bool(state.snapshot.company["simulated"]),
