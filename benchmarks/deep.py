@@ -188,6 +188,8 @@ def _table(lines: list[tuple[str, ...]]) -> str:
 
 
 def _notes(dates: int) -> str:
+    if dates == WEEKS:
+        return f"\\* On all {WEEKS} dates. Every cell was compared with ours first."
     return (
         f"\\* Extrapolated: measured on {dates} of {WEEKS} dates and multiplied by all rows; "
         "reading counted once. Every cell of these dates was compared with ours first."
