@@ -218,6 +218,21 @@ def test_the_next_step_follows_from_what_the_line_shows(made):
     assert {x.step.split()[0] for x in every(made, PROSPECTS)} >= {"Offer", "Take"}
 
 
+def test_who_has_the_top_plan_is_offered_no_other(made):
+    """Neither in the queue nor on the account's page; the others are."""
+    rules = replace(made.snapshot.rules, top_plan=every(made, UPGRADES)[0].plan)
+    snapshot = replace(made.snapshot, rules=rules)
+    scorers = {n: replace(s, snapshot=snapshot) for n, s in made.state.scorers.items()}
+    topped = replace(made, state=replace(made.state, snapshot=snapshot, scorers=scorers))
+    told = {True: set(), False: set()}
+    for line in every(topped, UPGRADES):
+        why = account(topped, line.account, "upgrade").why
+        told[line.plan == rules.top_plan] |= {line.step, *(p.play for p in why.act)}
+    assert not [step for step in told[True] if "plan" in step]
+    assert {step.split(":")[0] for step in told[True]} >= {"Ask who else could use a seat"}
+    assert [step for step in told[False] if "next plan" in step]
+
+
 def test_rows_that_did_not_change_are_not_explained_again(made, state):
     """A desk made after another keeps what leads in the same rows, and explains the others."""
     scorer = state.scorers["churn"]
