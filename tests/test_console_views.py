@@ -112,6 +112,12 @@ def test_filters_keep_what_they_say_and_nothing_else(made):
     assert [x.account for x in together] == expected
 
 
+def test_what_no_account_has_leaves_none(made):
+    """A plan, an owner or a reason of the address that there is not."""
+    for name in ("plan", "owner", "reason"):
+        assert part(made, AT_RISK, Asked(**{name: "nothing of ours"})).found == 0
+
+
 def test_renewals_within_a_window_are_those_of_the_subscription(made):
     """From the scoring day on, so many days; an account that does not renew is never in it."""
     found = {x.account for x in every(made, AT_RISK, renewal=30)}

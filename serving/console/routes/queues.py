@@ -49,7 +49,7 @@ def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Res
     shown = part(desk, words, wanted, _asker(request, backing, desk, words))
     partial = request.headers.get("hx-target") == "results"
     template = "results.html" if partial else "queue.html"
-    answer = page(request, template, shell=around, part=shown)
+    answer = page(request, template, shell=around, part=shown, partial=partial)
     if partial:
         answer.headers["hx-push-url"] = shown.address()
     return answer
