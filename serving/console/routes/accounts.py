@@ -73,7 +73,7 @@ def _page(
     sliders: WhatIf | None,
 ) -> Response:  # fmt: skip
     session, why = session_of(request), found.why
-    around = shell(desk.state, backing.workspace, session, why.words.key if why else "")
+    around = shell(desk.state, session, why.words.key if why else "")
     said = reviewed(
         backing.ledger, found.account, found.as_of, session.csrf, session.user.may("reviewer")
     )
