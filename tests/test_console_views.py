@@ -215,7 +215,7 @@ def test_the_next_step_follows_from_what_the_line_shows(made):
         done, limit, looks = line.facts
         used = float(limit.exact) if limit.text != "–" else 0.0
         if used >= 0.8:
-            assert line.step.startswith("Offer a plan with more room")
+            assert line.step == f"Offer a plan with more room: {limit.text} of a limit is used"
         elif looks.text not in ("0", "–"):
             assert line.step.startswith("Talk about prices")
         elif "still ahead: " in done.exact:
@@ -336,6 +336,9 @@ def test_the_export_holds_the_lines_and_no_formula(made):
         lines = every(made, words)
         assert [r["account_id"] for r in rows] == [x.account for x in lines]
         assert [float(r["probability"]) for r in rows] == [x.probability for x in lines]
+        ends = {account: str(day) for account, day in made.known.renewals.items()}
+        for row in rows if words.renews else ():
+            assert row["renewal_date"] == ends.get(row["account_id"], "")
         cells = [cell for row in rows for cell in row.values()]
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
 

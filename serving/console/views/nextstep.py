@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from serving.console.format import percent, plural, whole
+from serving.console.format import plural, whole
 from serving.console.views.desk import Desk
 from serving.console.views.facts import NONE, Phrase, Shown, fact
 from serving.console.views.words import PROSPECTS, UPGRADES, Words
 from serving.scoring.accounts import Snapshot
+from serving.scoring.explain import number
 from serving.scoring.scorer import Scorer
 
 NEAR, FULL = 0.8, 0.9
@@ -22,12 +23,12 @@ def next_step(desk: Desk, row: int, words: Words) -> str:
         return ""  # of accounts at risk the first reason's play is told
     seats, limit, looks = _room(desk.snapshot, row)
     if words is UPGRADES and seats >= FULL:
-        return f"Offer more seats: {percent(seats)} of them are in use"
+        return f"Offer more seats: {number(seats, 'share')} of them are in use"
     if words is UPGRADES and on_top(desk.snapshot, row):
         return beyond_the_top(desk.snapshot, row)
     if limit >= NEAR:
         offer = "the next plan" if words is UPGRADES else "a plan with more room"
-        return f"Offer {offer}: {percent(limit)} of a limit is used"
+        return f"Offer {offer}: {number(limit, 'share')} of a limit is used"
     if looks >= 1:
         times = plural(int(looks), "look")
         about = "the plans they looked at" if words is UPGRADES else "prices"
@@ -46,10 +47,10 @@ def beyond_the_top(snapshot: Snapshot, row: int) -> str:
     """What to offer who has the highest plan: a limit, seats; never a plan."""
     seats, limit, looks = _room(snapshot, row)
     if limit >= NEAR:
-        return f"Offer a higher limit: {percent(limit)} of one is used"
+        return f"Offer a higher limit: {number(limit, 'share')} of one is used"
     if looks >= 1:
         return f"Ask what they want to add: {plural(int(looks), 'look')} at prices in 28 days"
-    return f"Ask who else could use a seat: {percent(seats)} of them are in use"
+    return f"Ask who else could use a seat: {number(seats, 'share')} of them are in use"
 
 
 def with_plays(
