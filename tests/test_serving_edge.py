@@ -140,6 +140,33 @@ def test_who_leaves_while_requests_are_waiting_is_no_fault_of_ours(service: Serv
     assert [line for line in service.log() if line["level"] in ("error", "critical")] == []
 
 
+CHUNKS = (*JSON[:1], "Transfer-Encoding: chunked")
+
+
+def test_what_follows_a_body_is_no_header_and_has_an_end(service: Service) -> None:
+    """Trailers are not kept: a key among them opens nothing, and without an end they are cut off."""
+    bare = b"POST /v1/scores HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    bare += b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    key = f"Authorization: {authorization()['authorization']}\r\n\r\n".encode()
+    assert raw(service, bare + CHUNKED[:-2] + key)[0] == 401
+    before = service.workers()[0].memory_info().rss
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(head(*CHUNKS) + CHUNKED[:-2])
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(b"X-Much: " + b"a" * 100_000)
+    assert service.workers()[0].memory_info().rss < before + (32 << 20)
+
+
+def test_a_body_may_come_in_small_chunks(service: Service) -> None:
+    """A byte at a time, with as long a frame as a chunk may sensibly have."""
+    body = b'{"accounts": [%s"acc_0001"]}' % (b" " * 200_000)
+    pieces = b"".join(b"%02x\r\n%c\r\n" % (1, byte) for byte in body) + b"0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(head(*CHUNKS, "Connection: close") + pieces)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def slow(pieces: list[bytes], pause: float) -> Callable[[Service], tuple[int, float]]:
     """A client that sends piece after piece; the status it got, and when it was cut off."""
 

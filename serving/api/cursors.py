@@ -24,6 +24,7 @@ def place(text: str, *kinds: type) -> list[Any]:
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a letter is none
         if isinstance(found, list) and [type(value) for value in found] == list(kinds):
             return found
     except (binascii.Error, ValueError, RecursionError):

@@ -39,6 +39,7 @@ class Protocol(HttpToolsProtocol):
         self.head_bytes: int | None = None  # of a head that has begun and is not complete
         self.refused = False
         self.unread = 0
+        self.around = 0  # bytes since the head that are not of a body; each of a body has 8 free
         self.deadline: asyncio.TimerHandle | None = None
         self.stalled: asyncio.TimerHandle | None = None
 
@@ -66,7 +67,10 @@ class Protocol(HttpToolsProtocol):
             self._drop(data)
             return
         begun = self.head_bytes is not None
+        self.around += len(data)
         super().data_received(data)
+        if self.head_bytes is None and self.around > 2 * MOST_HEADER_BYTES and not self.refused:
+            self._refuse("invalid-http", "Found much around a body; expected its chunks alone.")
         if begun and self.head_bytes is not None:
             self.head_bytes += len(data)
             if self.head_bytes > 2 * MOST_HEADER_BYTES and not self.transport.is_closing():
@@ -82,11 +86,17 @@ class Protocol(HttpToolsProtocol):
         """A head is here: what follows is the guard's to time."""
         if self.deadline is not None:
             self.deadline.cancel()
-        self.head_bytes, self.unread = None, 0
+        self.head_bytes, self.unread, self.around = None, 0, 0
         super().on_headers_complete()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What follows a body is no header."""
+        if self.head_bytes is not None:
+            super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
         """What arrives after the answer is not kept, and has an end."""
+        self.around -= 9 * len(body)
         if self.cycle is not None and self.cycle.response_complete:
             self._drop(body)
         super().on_body(body)

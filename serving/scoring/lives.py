@@ -95,7 +95,9 @@ class Lives:
         return pq.read_metadata(pa.BufferReader(self.content))
 
     def life(self, row: int) -> Life:
-        """What the account in a row of the feature table went through."""
+        """What the account in a row of the feature table went through; nothing of one made since."""
+        if row >= self._metadata.num_rows:
+            return Life()
         told = self._read(row, _COLUMNS)
         return Life(
             states=tuple(Stage(**s) for s in told["states"]),
@@ -109,6 +111,8 @@ class Lives:
 
     def trends(self, row: int, features: Sequence[str]) -> dict[str, tuple[float, ...]]:
         """Feature → an account's values on `days`, NaN where it had none; only those kept."""
+        if row >= self._metadata.num_rows:
+            return {}
         kept = {n.removeprefix(TREND) for n in self._names if n.startswith(TREND)}
         wanted = [name for name in dict.fromkeys(features) if name in kept]
         told = self._read(row, [f"{TREND}{name}" for name in wanted]) if wanted else {}

@@ -88,7 +88,7 @@ async def movement(backing: Backing, account_id: str, asked: MovementQuery) -> d
     snapshot = snapshot_of(state)
     today = dt.date.fromisoformat(snapshot.table.as_of)
     end = _day(asked.to, "to") or today
-    begin = _day(asked.since, "from") or end - WEEK
+    begin = _day(asked.since, "from") or max(end, dt.date.min + WEEK) - WEEK
     if begin > end:
         raise _wrong_day("from", str(begin), f"a day not after {end}")
     ends = [await _score(backing, state, account_id, asked.model, day) for day in (begin, end)]
