@@ -174,7 +174,7 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=with_plays(snapshot, model.name, [p for p in told if p.kind == "act"][:REASONS], 2),
+        act=with_plays(scorer, row, [p for p in told if p.kind == "act"][:REASONS], 2),
         context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
