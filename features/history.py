@@ -55,21 +55,23 @@ def changes(workspace: Workspace, settings: Settings, today: date | None = None)
 
     Columns: account_id, time and known_at (UTC), kind (one of `CHANGES`), mrr_before, mrr_after.
     An upgrade is a higher plan on the ladder, or more seats for more money; a downgrade the
-    reverse. A term that lapsed ends at its `term_end` and is known `lapse_after_days` later.
+    reverse. A term that lapsed ends at its `term_end` (if it had begun) and is known
+    `lapse_after_days` later.
 
     From the moment a merge is known, both accounts have what they have together, and what becomes
     of the one that goes on became of the merged one too. The merge itself is no change.
     """
-    rows = read_rows(workspace, today)
-    rows = pd.concat([rows, _lapses(rows, observed_end(workspace, settings, today), settings)])
-    rows = rows.sort_values(["effective_at", "known_at", "row_id"])
     merges = _merges(workspace, today)
     family = families(merges)
+    rows = read_rows(workspace, today)
+    rows = rows.assign(family=[family.get(who, who) for who in rows["account_id"]])
+    rows = pd.concat([rows, _lapses(rows, observed_end(workspace, settings, today), settings)])
+    rows = rows.sort_values(["effective_at", "known_at", "row_id"])
     happened: dict[str, list[Row | Merge]] = defaultdict(list)
     for merge in merges:
         happened[family[merge.account]].append(merge)
-    for values in _plain(rows):
-        happened[family.get(values[0], values[0])].append(Row(*values))
+    for mine, values in zip(rows["family"], _plain(rows), strict=True):
+        happened[mine].append(Row(*values))
     found = [c for mine in happened.values() for c in _Family(settings).changes(mine)]
     table = pd.DataFrame(
         found, columns=["account_id", "time", "known_at", "kind", "mrr_before", "mrr_after"]
@@ -97,9 +99,12 @@ def terms(workspace: Workspace, settings: Settings, today: date | None = None) -
 
 
 def observed_until(workspace: Workspace, settings: Settings, today: date | None = None) -> date:
-    """The midnight before which all outcomes are known: the data's end less the lapse grace."""
-    grace = timedelta(days=settings.subscriptions.lapse_after_days or 0)
-    return (observed_end(workspace, settings, today) - grace).date()
+    """The last midnight up to and at which all outcomes are known.
+
+    A term that ends at it must have had its grace, or nobody can tell yet whether it was renewed.
+    """
+    end, days = observed_end(workspace, settings, today), settings.subscriptions.lapse_after_days
+    return (end if days is None else end - timedelta(days=days, microseconds=1)).date()
 
 
 def observed_end(
@@ -152,13 +157,15 @@ def _lapses(rows: pd.DataFrame, end: pd.Timestamp, settings: Settings) -> pd.Dat
     days = settings.subscriptions.lapse_after_days
     if days is None or rows.empty:
         return rows.iloc[:0]
-    ordered = rows.sort_values(["subscription_id", "effective_at", "known_at", "row_id"])
-    following = ordered.groupby("subscription_id")["effective_at"].shift(-1)
+    ordered = rows.sort_values(["effective_at", "known_at", "row_id"])
+    following = ordered.groupby(["family", "subscription_id"])["effective_at"].shift(-1)
     noticed = ordered["term_end"] + timedelta(days=days)
     over = (ordered["status"] != "cancelled") & (noticed < end)
     lapsed = ordered[over & ~(following <= noticed)]
     return lapsed.assign(
-        status="cancelled", effective_at=lapsed["term_end"], known_at=noticed[lapsed.index]
+        status="cancelled",
+        effective_at=lapsed[["term_end", "effective_at"]].max(axis=1),
+        known_at=noticed[lapsed.index].clip(lower=lapsed["known_at"]),
     )
 
 

@@ -22,7 +22,8 @@ def facts_of(knowledge: Knowledge, settings: Settings, account: str, day: date) 
     return facts | {
         "plan_name": facts["plan"],
         "mrr_now": facts["mrr"],
-        "cancel_announced": account in known.announced,
+        "cancel_announced": facts["population"] == "customer"
+        and _ends(known.purchases[account], settings, as_of),
     }
 
 
@@ -110,6 +111,17 @@ def _runs(row: Row, settings: Settings, as_of: datetime) -> bool:
     if lapse is None or not row["term_end"]:
         return True
     return not row["term_end"] + timedelta(days=lapse) < as_of
+
+
+def _ends(rows: list[Row], settings: Settings, as_of: datetime) -> bool:
+    """Whether an instant lies ahead at which the account pays for nothing."""
+    for moment in {r["effective_at"] for r in rows if r["effective_at"] >= as_of}:
+        last = {r["subscription_id"]: r for r in rows if r["effective_at"] <= moment}
+        running = [r for r in last.values() if _runs(r, settings, as_of)]
+        if not any(r["status"] == "active" and r["plan"] not in settings.plans.free
+                   for r in running):  # fmt: skip
+            return True
+    return False
 
 
 def _move(a: Row, b: Row, rank: dict[str, int]) -> int:

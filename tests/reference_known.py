@@ -154,18 +154,18 @@ class Known:
     @cached_property
     def subscriptions(self) -> dict[str, list[Row]]:
         """Account → its visible rows, in the order in which they take effect."""
-        rows = self._moved(self._visible(self.world.subscriptions, "effective_at"))
-        rows.sort(key=lambda r: (r["effective_at"], r["known_at"], r["row_id"]))
-        return _by_account(rows)
+        begun = {
+            account: [r for r in rows if r["effective_at"] < self.as_of]
+            for account, rows in self.purchases.items()
+        }
+        return {account: rows for account, rows in begun.items() if rows}
 
     @cached_property
-    def announced(self) -> set[str]:
-        """The accounts of which a cancellation is known that takes effect from now on."""
-        ahead = [
-            r for r in self.world.subscriptions
-            if r["status"] == "cancelled" and r["known_at"] <= self.as_of <= r["effective_at"]
-        ]  # fmt: skip
-        return {r["account_id"] for r in self._moved(ahead)}
+    def purchases(self) -> dict[str, list[Row]]:
+        """The same with the rows that are known but take effect from now on."""
+        rows = self._moved([r for r in self.world.subscriptions if r["known_at"] <= self.as_of])
+        rows.sort(key=lambda r: (r["effective_at"], r["known_at"], r["row_id"]))
+        return _by_account(rows)
 
     def _moved(self, rows: list[Row]) -> list[Row]:
         return [r | {"account_id": goes_on_as(r["account_id"], self.merges)} for r in rows]

@@ -3,13 +3,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from features import history
+from features.settings import Outcome, Settings
 from features.workspace import Workspace
 from tests.worlds import at, load, sample_settings
+from training.labels import label
+from training.outcomes import OUTCOMES
 
 SETTINGS = sample_settings()
+LAPSING = sample_settings(subscriptions={"lapse_after_days": 10})
 JAN, FEB, MAR, APR = (date(2024, month, 1) for month in (1, 2, 3, 4))
 
 
@@ -30,7 +35,9 @@ def merge(account: str, into: str, day: date) -> dict[str, Any]:
 def told(tmp_path: Path) -> Any:
     """Load subscriptions and merges; return the changes as (account, kind, day)."""
 
-    def read(subscriptions: list[Any], identities: list[Any]) -> list[tuple[str, str, date]]:
+    def read(
+        subscriptions: list[Any], identities: list[Any], settings: Settings = SETTINGS
+    ) -> list[tuple[str, str, date]]:
         event = {"account_id": "x", "event_time": at(APR), "known_at": at(APR), "event": "login"}
         load(
             SimpleNamespace(
@@ -39,7 +46,7 @@ def told(tmp_path: Path) -> Any:
             ),  # type: ignore[arg-type]
             Workspace(tmp_path),
         )  # fmt: skip
-        found = history.changes(Workspace(tmp_path), SETTINGS)
+        found = history.changes(Workspace(tmp_path), settings)
         return list(zip(found["account_id"], found["kind"], found["time"].dt.date, strict=True))
 
     return read
@@ -83,3 +90,50 @@ def test_a_term_belongs_to_the_account_that_holds_it_at_its_end(tmp_path: Path, 
     ends = [bought("a", day, term_end=at(end)) for day, end in ((JAN, FEB), (FEB, APR))]
     told(ends, [merge("a", "b", MAR)])
     assert history.terms(Workspace(tmp_path), SETTINGS)["account_id"].tolist() == ["a", "b"]
+
+
+def test_a_term_is_renewed_by_its_own_account_only(told: Any) -> None:
+    """Two accounts whose subscriptions bear the same name: one lapses as the other one begins."""
+    rows = [bought("a", JAN, term_end=at(FEB)), bought("b", FEB), bought("b", APR)]
+    rows = [row | {"subscription_id": "main"} for row in rows]
+    assert told(rows, [], LAPSING) == [
+        ("a", "convert", JAN),
+        ("a", "churn", FEB),
+        ("b", "convert", FEB),
+    ]
+
+
+def test_a_merged_account_s_term_is_renewed_by_the_one_that_goes_on(told: Any) -> None:
+    """Billing writes a subscription on under the account that goes on: nothing lapsed."""
+    rows = [bought("a", JAN, term_end=at(MAR)), bought("b", MAR, subscription_id="a-s")]
+    assert told([*rows, bought("c", APR)], [merge("a", "b", FEB)], LAPSING)[:1] == [
+        ("a", "convert", JAN)
+    ]
+
+
+def test_a_term_that_was_over_as_it_began_ends_as_it_begins(told: Any) -> None:
+    """Nobody has a row for good whose term ended before it began."""
+    day = FEB + timedelta(days=2)
+    rows = [bought("a", JAN, term_end=at(FEB)), bought("a", day, term_end=at(FEB))]
+    assert told([*rows, bought("b", APR)], [], LAPSING)[:2] == [
+        ("a", "convert", JAN),
+        ("a", "churn", day),
+    ]
+
+
+def test_more_data_changes_no_label_that_was_known(tmp_path: Path, told: Any) -> None:
+    """A term that ends at the last midnight that is known has had its grace, to the instant."""
+    told([bought("a", JAN, term_end=at(FEB)), bought("b", APR)], [], LAPSING)
+    start = FEB - timedelta(days=30)
+    rows = pd.DataFrame({"account_id": ["a"], "as_of": pd.to_datetime([start])})
+    timing, seen = Outcome(horizon_days=30, every_days=7), {}
+    for days in range(7, 15):
+        told_by = (Workspace(tmp_path), LAPSING, FEB + timedelta(days=days))
+        known = (
+            history.changes(*told_by),
+            OUTCOMES["churn"],
+            timing,
+            history.observed_until(*told_by),
+        )
+        seen[days] = label(rows, *known)["label"].tolist()
+    assert seen == {7: [], 8: [], 9: [], 10: [], 11: [1], 12: [1], 13: [1], 14: [1]}

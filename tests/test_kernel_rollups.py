@@ -119,3 +119,22 @@ def test_a_guest_who_becomes_a_member_by_the_same_id_is_rolled_up_again(tmp_path
             files = made.files(workspace.rollups, "user_day", 0, 10**6)
             seen.append(pq.read_table(files).select(["account_id", "user_id"]).to_pylist())
     assert seen == [[], [{"account_id": "a", "user_id": "guest"}]]
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "kernel"])
+def test_a_day_whose_hours_alone_changed_is_corrected(tmp_path: Path, engine: str) -> None:
+    """One use turns out to be another's as one of the night comes: as many uses, fewer in hours."""
+    monday, friday = date(2024, 3, 4), date(2024, 3, 8)
+    base = {"account_id": "a", "event": "login", "user_id": None, "anonymous_id": None}
+    own = {"event_time": at(monday, 3 * 3600), "known_at": at(friday), "user_id": "u"}
+    other = {"event_time": at(monday, 9 * 3600), "known_at": at(monday, 9 * 3600)}
+    alias = {"kind": "alias", "from_id": "guest", "since": at(monday)}
+    world = World(
+        events=[base | {"row_id": name, "message_id": name} | told for name, told in (
+            ("e1", own), ("e2", other | {"anonymous_id": "guest"}))],
+        identities=[alias | {"row_id": who, "to_id": who, "known_at": at(day)}
+                    for who, day in (("u", monday), ("v", friday))],
+    )  # fmt: skip
+    rows = rolled(world, sample_settings(), tmp_path, engine)["user_day"]
+    mine = rows[rows["user_id"] == "u"]
+    assert mine[["n", "office", "sessions"]].to_numpy().tolist() == [[1, 1, 1], [0, -1, 0]]

@@ -19,12 +19,21 @@ def visible(points: ibis.Table, rows: ibis.Table, time: str) -> ibis.Table:
     In: `rows` with `known_us` and `until_us`. A row counts at midnights after its fact began
     (`time`, as `begins_us`), from when it was known, and before it no longer held for the account.
     """
-    timed = rows.mutate(begins_us=microseconds(rows[time]))
-    joined = points.select(*POINT).join(timed, "account_id")
-    dated = joined.mutate(midnight=joined.as_of_day.cast("int64") * DAY_US)
+    dated = _dated(points, rows, time)
     return dated.filter(
         (_.begins_us < _.midnight) & (_.known_us <= _.midnight) & (_.midnight < _.until_us)
     )
+
+
+def known_rows(points: ibis.Table, rows: ibis.Table, time: str) -> ibis.Table:
+    """The same with the rows that are known but whose fact lies ahead."""
+    return _dated(points, rows, time).filter((_.known_us <= _.midnight) & (_.midnight < _.until_us))
+
+
+def _dated(points: ibis.Table, rows: ibis.Table, time: str) -> ibis.Table:
+    timed = rows.mutate(begins_us=microseconds(rows[time]))
+    joined = points.select(*POINT).join(timed, "account_id")
+    return joined.mutate(midnight=joined.as_of_day.cast("int64") * DAY_US)
 
 
 def newest(rows: ibis.Table, keys: list[str]) -> ibis.Table:

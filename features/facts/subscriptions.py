@@ -5,7 +5,15 @@ from typing import Any
 import ibis
 from ibis import _
 
-from features.facts.known import at_points, beside, first, moments, unchanged_since, visible
+from features.facts.known import (
+    at_points,
+    beside,
+    first,
+    known_rows,
+    moments,
+    unchanged_since,
+    visible,
+)
 from features.instants import DAY_US, microseconds
 from features.points import POINT
 from features.settings import Settings
@@ -40,7 +48,8 @@ def _at_moments(points: ibis.Table, subscriptions: ibis.Table, settings: Setting
         downgrades_so_far=states.downgrades.sum(),
         ended_us=ended_us.max(),
     )
-    return beside(points, [together, main, _announced(points, subscriptions)])
+    found = beside(points, [together, main, _announced(points, subscriptions, settings)])
+    return found.mutate(cancel_announced=_.paying & _.cancel_announced)
 
 
 def _states(points: ibis.Table, subscriptions: ibis.Table, settings: Settings) -> ibis.Table:
@@ -113,13 +122,19 @@ def _lapse_us(rows: ibis.Table, settings: Settings) -> Any:
     return microseconds(rows.term_end) + days * DAY_US
 
 
-def _announced(points: ibis.Table, subscriptions: ibis.Table) -> ibis.Table:
-    """Whether a cancellation that lies ahead is already known."""
-    ahead = subscriptions.filter(_.status == "cancelled").mutate(
-        begins_us=microseconds(_.effective_at)
+def _announced(points: ibis.Table, subscriptions: ibis.Table, settings: Settings) -> ibis.Table:
+    """Whether, by what is known, an instant lies ahead at which nothing is paid for.
+
+    What of each subscription holds at an instant is its last row up to it, as in `history`.
+    """
+    rows = known_rows(points, subscriptions, "effective_at").mutate(
+        order_us=microseconds(_.known_at)
     )
-    joined = points.select(*POINT).join(ahead, "account_id")
-    midnight = joined.as_of_day.cast("int64") * DAY_US
-    known = (joined.known_us <= midnight) & (midnight < joined.until_us)
-    seen = joined.filter(known & (joined.begins_us >= midnight))
-    return seen.group_by(POINT).agg(cancel_announced=_.count() > 0)
+    pays = (is_paid(rows, settings) & ~_lapsed(rows, settings)).cast("int64")
+    order = ibis.window(group_by=SUBSCRIPTION, order_by=["begins_us", "order_us", "row_id"])
+    more = rows.mutate(more=pays - pays.lag().over(order).fill_null(0))
+    instants = more.group_by([*POINT, "midnight", "begins_us"]).agg(more=_.more.sum())
+    so_far = ibis.cumulative_window(group_by=POINT, order_by="begins_us")
+    paid = instants.mutate(paid=instants.more.sum().over(so_far))
+    ends = (paid.begins_us >= paid.midnight) & (paid.paid == 0)
+    return paid.group_by(POINT).agg(cancel_announced=ends.cast("int64").max() > 0)

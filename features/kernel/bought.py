@@ -63,9 +63,6 @@ def _look(
     """Go through an account's rows, subscription after subscription, as a midnight sees them."""
     last, began = -1, LONG_AGO
     for row in range(begin, end):
-        if bought.known[row] <= as_of < bought.until[row]:
-            ahead = bought.begins[row] >= as_of * DAY_US
-            found.announced[point] |= ahead and bought.status[row] == CANCELLED
         if bought.seen[row] <= as_of < bought.until[row]:
             if last < 0 or bought.status[row] != bought.status[last]:
                 began = bought.begins[row]
@@ -84,6 +81,31 @@ def _look(
             if last >= 0:
                 _stand(bought, ladder, last, began, as_of * DAY_US, point, found)
             last = -1
+    found.announced[point] = found.paying[point] and _ends(bought, ladder, begin, end, as_of)
+
+
+@compiled
+def _ends(bought: Bought, ladder: Ladder, begin: int, end: int, as_of: int) -> bool:
+    """Whether, by what a midnight knows, an instant lies ahead at which nothing is paid for."""
+    for row in range(begin, end):
+        known, instant = bought.known[row] <= as_of < bought.until[row], bought.begins[row]
+        ahead = known and instant >= as_of * DAY_US
+        if ahead and not _pays(bought, ladder, begin, end, as_of, instant):
+            return True
+    return False
+
+
+@compiled
+def _pays(bought: Bought, ladder: Ladder, begin: int, end: int, as_of: int, instant: int) -> bool:
+    """Whether some subscription is paid for at an instant ahead."""
+    pays = False
+    for row in range(begin, end):
+        if bought.begins[row] <= instant and bought.known[row] <= as_of < bought.until[row]:
+            paid = bought.status[row] == ACTIVE and not ladder.free[bought.plan[row]]
+            pays = paid and not _lapsed(bought.term[row], ladder.grace, as_of * DAY_US)
+        if pays and (row + 1 == end or bought.subscription[row + 1] != bought.subscription[row]):
+            return True
+    return False
 
 
 @compiled

@@ -122,7 +122,7 @@ def versions(uses: Uses, before: Ints, begin: Ints, end: Ints) -> tuple[Ints, In
             now = _state(uses, before[i], begin[i], end[i], version)
             change = now - state
             state = now
-            if change[N] != 0 or change[SESSIONS] != 0 or change[MINUTES] != 0:
+            if change.any():
                 which[found], visible[found], changed[found] = i, version, change
                 found += 1
     return which[:found], visible[:found], changed[:found]

@@ -178,7 +178,7 @@ def _corrected(uses: ibis.Table, late: ibis.Table, stage: Stage) -> ibis.Table:
     state = state.mutate(active=(_.n > 0).cast("float64"))
     change = {c: state[c] - state[c].lag().over(order).fill_null(0.0) for c in (*SPENT, "active")}
     rows = state.select(*USER, day=state.target, visible_from=state.version, **change)
-    return rows.filter((_.n != 0) | (_.sessions != 0) | (_.minutes != 0))
+    return rows.filter(ibis.or_(*(rows[c] != 0 for c in SPENT)))
 
 
 def _version_days(targets: ibis.Table, bearing: ibis.Table) -> ibis.Table:
