@@ -23,7 +23,7 @@ from features.engines.engine import engine_of
 from features.facts.account import CONTEXT
 from features.points import blocks, numbered, observed_points, with_peers
 from features.progress import Progress, silent
-from features.rollups.weeks import ensure_rollups
+from features.rollups.weeks import ensure_rollups, held_rollups
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace, publish_file
@@ -87,7 +87,7 @@ def computed(
     """
     schema = table_schema(features, number)
     ranked = any(comparisons(f.expression) for f in features)
-    with closing(engine_of(workspace, settings)) as engine:
+    with held_rollups(workspace), closing(engine_of(workspace, settings)) as engine:
         made = ensure_rollups(engine, workspace, settings, progress=progress)
         done, block_class = 0, block_of(settings)
         for block in blocks(points, BLOCK_POINTS):

@@ -6,7 +6,7 @@ import duckdb
 
 from features.declare import EARLIER
 from features.instants import day_number
-from features.rollups.weeks import read_manifest
+from features.rollups.weeks import held_rollups
 from features.workspace import Workspace
 
 BUSIEST = """
@@ -25,9 +25,9 @@ def champions(workspace: Workspace, day: date) -> dict[str, str]:
     """
     number = day_number(day)
     first, last = number - EARLIER.back - EARLIER.days, number - EARLIER.back - 1
-    files = read_manifest(workspace).files(workspace.rollups, "user_day", first, last)
-    if not files:
-        return {}
-    asked = {"files": files, "first": first, "last": last, "day": number}
-    with duckdb.connect(config={"threads": 2}) as con:
+    with held_rollups(workspace) as made, duckdb.connect(config={"threads": 2}) as con:
+        files = made.files(workspace.rollups, "user_day", first, last)
+        if not files:
+            return {}
+        asked = {"files": files, "first": first, "last": last, "day": number}
         return dict(con.execute(BUSIEST, asked).fetchall())

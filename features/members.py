@@ -9,7 +9,7 @@ import pandas as pd
 from features import lake
 from features.identity.successors import goes_on_as, read_merges
 from features.instants import day_number
-from features.rollups.weeks import read_manifest
+from features.rollups.weeks import held_rollups
 from features.workspace import Workspace
 
 WEEKS, SHOWN_WEEKS = 26, 12
@@ -49,7 +49,8 @@ def _told(workspace: Workspace, day: date) -> pd.DataFrame:
     rows = rows[(rows["known_at"] <= midnight) & (rows["created_at"] < midnight)]
     if merges := read_merges(workspace):
         rows["account_id"] = [goes_on_as(a, merges, midnight) for a in rows["account_id"]]
-    newest = rows.sort_values(["known_at", "row_id"]).groupby(WHO).last()
+    newest = rows.sort_values(["known_at", "row_id"]).drop_duplicates(WHO, keep="last")
+    newest = newest.set_index(WHO)
     gone = newest["left_at"].where(newest["left_at"] <= midnight)
     return pd.DataFrame(
         {"role": newest["role"], "joined": _day(newest["created_at"]), "left": _day(gone)}
@@ -60,11 +61,11 @@ def _used(workspace: Workspace, day: date) -> pd.DataFrame:
     """What everyone did in the past 26 weeks, by what was known of it then."""
     number = day_number(day)
     first = number - 7 * WEEKS
-    files = read_manifest(workspace).files(workspace.rollups, "user_day", first, number - 1)
-    if not files:
-        index = pd.MultiIndex.from_arrays([[], []], names=WHO)
-        return pd.DataFrame(index=index, columns=["last", "uses", "days", "before", "weeks"])
-    with duckdb.connect(config={"threads": 2}) as con:
+    with held_rollups(workspace) as made, duckdb.connect(config={"threads": 2}) as con:
+        files = made.files(workspace.rollups, "user_day", first, number - 1)
+        if not files:
+            index = pd.MultiIndex.from_arrays([[], []], names=WHO)
+            return pd.DataFrame(index=index, columns=["last", "uses", "days", "before", "weeks"])
         rows = con.execute(USED, {"files": files, "first": first, "day": number}).df()
     return _summed(rows)
 

@@ -3,8 +3,8 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from features.errors import GoldpanError
@@ -21,24 +21,43 @@ def alone(workspace: Workspace, what: str, *, brief: bool = False) -> Iterator[N
 
     Except for a turn that says of itself that it is `brief`: its end is waited for.
     """
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    with (workspace.root / f".{what}.lock").open("a+") as lock:
-        _enter(lock, workspace, what)
-        lock.truncate(0)
-        lock.write(f"{os.getpid()} {BRIEFLY}" if brief else str(os.getpid()))
-        lock.flush()
+    with _turn(workspace, what, fcntl.LOCK_EX, brief=brief):
         yield
 
 
-def _enter(lock: TextIO, workspace: Workspace, what: str) -> None:
+@contextmanager
+def together(workspace: Workspace, what: str, last: Callable[[], None]) -> Iterator[None]:
+    """Let any number at one `what`, also within each other; who is to be `alone` waits for them.
+
+    Whoever is the last to end calls `last`, before anybody else begins.
+    """
+    with _turn(workspace, what, fcntl.LOCK_SH, brief=True) as lock:
+        yield
+        with suppress(BlockingIOError):  # others are still at it
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            last()
+
+
+@contextmanager
+def _turn(workspace: Workspace, what: str, kind: int, *, brief: bool) -> Iterator[TextIO]:
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    with (workspace.root / f".{what}.lock").open("a+") as lock:
+        _enter(lock, workspace, what, kind)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()} {BRIEFLY}" if brief else str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def _enter(lock: TextIO, workspace: Workspace, what: str, kind: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
             holder, _, said = (lock.read() or "?").partition(" ")
-            if said != BRIEFLY or time.monotonic() > deadline:
+            if BRIEFLY not in said or time.monotonic() > deadline:
                 raise GoldpanError(
                     f"another {what} at work in {workspace.root} (process {holder})",
                     expected="one at a time",

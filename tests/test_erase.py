@@ -29,6 +29,8 @@ from goldpan import main
 from serving.ledger.database import METADATA, VARIABLE
 from serving.ledger.shown import keep_shown
 from serving.scoring.batch import score
+from tests.reference_known import World
+from tests.worlds import load
 
 
 def goldpan(workspace: Workspace, *words: str) -> Any:
@@ -228,6 +230,32 @@ def test_an_erasure_that_is_killed_is_completed_by_the_next(
     assert "Completing an erasure that was cut off: account acc_gone" in ran.output
     assert told_of(workspace, IDS) == []
     assert not list(workspace.lake.glob(".*"))
+
+
+INGEST = """
+import os, signal, sys
+from pathlib import Path
+import features.lake
+from tests.ingest_world import COLUMNS, events, run
+def die(*args, **more): os.kill(os.getpid(), signal.SIGKILL)
+features.lake.DeltaTable.create_write_transaction = die
+run(Path(sys.argv[1]), events("clicks.csv", columns=COLUMNS | {"user_id": "user"}))
+"""
+
+
+def test_what_a_killed_first_ingest_left_goes_too(tmp_path: Path) -> None:
+    """Files that were moved into a table which has no rows yet belong to no commit of it."""
+    known = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
+    user = {"user_id": "u_gone", "account_id": "a", "created_at": known, "known_at": known}
+    workspace = Workspace(tmp_path / "ws")
+    load(World(users=[user | {"row_id": "r"}]), workspace)
+    rows = "at,who,what,user\n2026-02-03T00:00:00Z,a,open,u_gone\n"
+    (tmp_path / "clicks.csv").write_text(rows)
+    assert child(INGEST, str(tmp_path)).returncode == -signal.SIGKILL
+    assert any(place.startswith("lake/events/") for place in told_of(workspace, ["u_gone"]))
+    ran = goldpan(workspace, "erase", "--user", "u_gone", "--yes")
+    assert ran.exit_code == 0, ran.output
+    assert told_of(workspace, ["u_gone"]) == []
 
 
 def test_a_service_that_takes_events_must_be_stopped_before(workspace: Workspace) -> None:

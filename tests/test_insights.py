@@ -12,7 +12,7 @@ from features.catalog import catalogue
 from features.errors import RefusedError
 from features.lifecycle.adoption import adopted
 from features.read_settings import load_settings
-from features.settings import Milestone
+from features.settings import Milestone, Outcome
 from features.simulate.truth import GOLDEN, SEQUENCES, SYMPTOMS
 from features.simulate.world import simulate
 from features.sources.ingest import ingest
@@ -26,7 +26,14 @@ from training.insights.candidates import candidates, exposure, steps
 from training.insights.effects import logistic, risk_ratio
 from training.insights.frequency import frequencies
 from training.insights.golden import golden
-from training.insights.landmarks import FEWEST, Landmarks, enough, landmarks, of_renewals
+from training.insights.landmarks import (
+    FEWEST,
+    Landmarks,
+    enough,
+    landmarks,
+    of_outcome,
+    of_renewals,
+)
 from training.insights.rule_text import toml
 from training.insights.rules import FAR, SignUps, at_risk, judge, search
 from training.insights.signals import associations
@@ -269,6 +276,29 @@ def test_a_term_counts_by_what_was_known_before_its_end() -> None:
     found = of_renewals(table, History(none, changes, none, date(2025, 1, 1), date(2025, 6, 1)))
     assert found.rows["as_of"].unique().tolist() == [pd.Timestamp("2025-01-13")]
     assert (found.y == 0).sum() == 70
+
+
+def test_an_account_that_buys_or_leaves_at_a_midnight_is_not_looked_at_on_that_day() -> None:
+    """Its row does not know of it yet, and nothing can come after: it would be told as a no."""
+    as_of = pd.to_datetime(["2025-01-06", "2025-01-13"] * 160)
+    table = pd.DataFrame(
+        {"account_id": np.repeat([f"a{i:03}" for i in range(160)], 2), "as_of": as_of,
+         "cancel_announced": False, "is_internal": False, "age_days": 10.0,
+         "term_end": date(2025, 1, 31)}
+    )  # fmt: skip
+    at_midnight = pd.Timestamp("2025-01-13", tz="UTC")
+    moved = pd.DataFrame({"account_id": table["account_id"][:160:2], "time": at_midnight})
+    none = pd.DataFrame()
+
+    def history(kind: str) -> History:
+        changes = moved.assign(kind=kind)
+        return History(none, changes, none, date(2025, 1, 1), date(2025, 6, 1))
+
+    timing, prospects = Outcome(horizon_days=7, every_days=7), table.assign(population="prospect")
+    found = of_outcome("pql", timing, prospects, history("convert"), SETTINGS)
+    assert (found.y.sum(), len(found.y)) == (80, 240)
+    renewed = of_renewals(table.assign(population="customer"), history("churn"))
+    assert (renewed.y.sum(), len(renewed.y)) == (80, 160)
 
 
 def test_signals_beyond_use_are_told_from_those_that_are_use(world: Landmarks) -> None:

@@ -47,6 +47,19 @@ def test_a_person_who_was_only_seen_in_events_has_no_role_and_no_first_day(tmp_p
     assert (second["uses"], second["last"], second["left"]) == (0.0, None, None)
 
 
+def test_a_person_who_left_and_came_back_is_a_member(tmp_path: Path) -> None:
+    """The last row counts with what it does not say: no day of leaving, and no role."""
+    [first, second] = (NOON - timedelta(days=days) for days in (30, 9))
+    row = {"user_id": "u", "account_id": "a"}
+    rows = [
+        row | {"created_at": first, "known_at": first, "role": "admin", "row_id": "1",
+               "left_at": first + timedelta(days=5)},
+        row | {"created_at": second, "known_at": second, "row_id": "2"},
+    ]  # fmt: skip
+    [found] = _people(lake_of(tmp_path, [{"user_id": "u"}], rows), DAY)["a"]
+    assert (found["joined"], found["left"], found["role"]) == (second.date(), None, None)
+
+
 def test_accounts_without_people_have_none(tmp_path: Path) -> None:
     """Events that name no user, and no table `users`."""
     workspace = lake_of(tmp_path, [{"user_id": None}], [])

@@ -28,7 +28,7 @@ MADE_OF_IT = ("rollups", "features", "scores", "tmp")
 def nobody_else(workspace: Workspace) -> Iterator[None]:
     """As long as the block lasts, nothing else works in the workspace; GoldpanError if it does."""
     with ExitStack() as stack:
-        for turn in ("ingest", "build", "score"):
+        for turn in ("ingest", "build", "score", "roll-up"):
             stack.enter_context(alone(workspace, turn))
         yield
 
@@ -77,7 +77,7 @@ def _erased(workspace: Workspace, name: str, columns: list[str], theirs: Rows) -
                  for i, f in enumerate(files)]  # fmt: skip
         replace_parts(workspace, name, [part for part in parts if part.rows])
         shutil.rmtree(staged)
-    if files:  # a run that was killed may have gone no further
+    if lake.table_version(workspace, name) >= 0:  # a run or an ingest may have been killed midway
         forget_history(workspace, name)
     return gone
 

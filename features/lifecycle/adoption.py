@@ -1,7 +1,7 @@
 """When accounts first did something, as it became known: what insights read of single events."""
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import ibis
 import pandas as pd
@@ -9,7 +9,7 @@ import pandas as pd
 from features.engines.engine import Engine, engine_of
 from features.facts.journeys import reached_milestones
 from features.progress import Progress, silent
-from features.rollups.weeks import ensure_rollups
+from features.rollups.weeks import ensure_rollups, held_rollups
 from features.settings import Milestone, Settings
 from features.workspace import Workspace
 
@@ -30,17 +30,19 @@ def adopted(
     out to be another account's). A step whose event never came has no rows.
     """
     asked = settings.model_copy(update={"milestones": tuple(steps)})
-    with closing(engine_of(workspace, settings)) as engine:
-        by_event = event_days(engine, workspace, settings, progress)
+    with event_days(workspace, settings, progress) as (engine, by_event):
         return engine.to_arrow(spans(by_event, asked)).to_pandas()
 
 
+@contextmanager
 def event_days(
-    engine: Engine, workspace: Workspace, settings: Settings, progress: Progress
-) -> ibis.Table:
-    """The rollup `account_event_day`, all of it, made current first."""
-    made = ensure_rollups(engine, workspace, settings, progress=progress)
-    return engine.read_parquet(made.files(workspace.rollups, "account_event_day", 0, FAR_DAY))
+    workspace: Workspace, settings: Settings, progress: Progress
+) -> Iterator[tuple[Engine, ibis.Table]]:
+    """The rollup `account_event_day`, all of it, made current first; and what reads it."""
+    with held_rollups(workspace), closing(engine_of(workspace, settings)) as engine:
+        made = ensure_rollups(engine, workspace, settings, progress=progress)
+        files = made.files(workspace.rollups, "account_event_day", 0, FAR_DAY)
+        yield engine, engine.read_parquet(files)
 
 
 def spans(by_event: ibis.Table, settings: Settings) -> ibis.Table:

@@ -1,7 +1,5 @@
 """What the lifecycle reads of use: features on given days, milestones, who was seen, visitors."""
 
-from contextlib import closing
-
 import duckdb
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +8,6 @@ from ibis import _
 
 from features import lake
 from features.build import build
-from features.engines.engine import engine_of
 from features.errors import NotReadyError
 from features.instants import DAY_US
 from features.lifecycle.adoption import event_days, spans
@@ -85,8 +82,7 @@ def seen(
     `day` (since 1970-01-01) is the first whose midnight sees it; from `until` on it is seen no more
     (the events turned out to be another account's).
     """
-    with closing(engine_of(workspace, settings)) as engine:
-        by_event = event_days(engine, workspace, settings, progress)
+    with event_days(workspace, settings, progress) as (engine, by_event):
         first = by_event.group_by("account_id").agg(day=_.visible_from.min())
         reached = engine.to_arrow(spans(by_event, settings)).to_pandas()
         return reached, engine.to_arrow(first).to_pandas()

@@ -169,7 +169,8 @@ def _sign_ups(
     begins = created.astype("int64") // DAY_US + 1
     rows = rows.assign(day=np.maximum(begins, -(-known.astype("int64") // DAY_US)))
     newest = rows[rows["day"] <= last].sort_values(["known_at", "row_id"])
-    inside = newest.groupby("account_id")["is_internal"].last().fillna(False).astype(bool)
+    newest = newest.drop_duplicates("account_id", keep="last").set_index("account_id")
+    inside = newest["is_internal"].fillna(False).astype(bool)
     both = pd.concat([rows[["account_id", "day"]], paid.loc[~paid["gone"], ["account_id", "day"]]])
     return both.groupby("account_id", as_index=False)["day"].min(), inside.index[inside].to_series()
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.instants import day_number
-from features.rollups.weeks import read_manifest
+from features.rollups.weeks import held_rollups
 from features.settings import Settings
 from features.workspace import Workspace
 
@@ -30,15 +30,15 @@ def weekly(workspace: Workspace, settings: Settings, day: date) -> tuple[Weeks, 
     """Account → its core use cases in each of the last 26 weeks, oldest first; and its tickets."""
     midnight = day_number(day)
     first = midnight - 7 * WEEKS
-    files = read_manifest(workspace).files(workspace.rollups, "account_event_day", first, midnight)
-    if not files:
-        return {}, {}
     asked = {
-        "files": files, "first": first, "day": midnight,
+        "first": first, "day": midnight,
         "core": list(settings.events.core_use_cases), "tickets": list(settings.events.tickets),
     }  # fmt: skip
-    with duckdb.connect(config={"threads": 2}) as con:
-        rows = con.execute(COUNTED, asked).df()
+    with held_rollups(workspace) as made, duckdb.connect(config={"threads": 2}) as con:
+        files = made.files(workspace.rollups, "account_event_day", first, midnight)
+        if not files:
+            return {}, {}
+        rows = con.execute(COUNTED, asked | {"files": files}).df()
     return _wide(rows, "core"), _wide(rows, "tickets")
 
 

@@ -26,7 +26,7 @@ from features.kernel.rows import Ints
 from features.points import known_days
 from features.resident.records import Known
 from features.resident.state import State
-from features.rollups.weeks import Manifest, ensure_rollups
+from features.rollups.weeks import Manifest, ensure_rollups, held_rollups
 from features.settings import Settings
 from features.turns import alone
 from features.workspace import Workspace
@@ -63,7 +63,7 @@ class Resident:
         All accounts of which anything was learnt since the last time must be among `accounts`,
         unless `forget_peers` was called.
         """
-        with alone(self.workspace, "build", brief=True):
+        with alone(self.workspace, "build", brief=True), held_rollups(self.workspace):
             states = self._states()
             engine, number = self._ready(), day_number(day)
             made = ensure_rollups(engine, self.workspace, self.settings)

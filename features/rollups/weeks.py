@@ -7,6 +7,7 @@ that cross midnight.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from features.progress import Progress, silent
 from features.rollups import daily
 from features.rollups.maker import KEYS, Maker
 from features.settings import Settings
+from features.turns import together
 from features.workspace import Workspace, publish_json
 
 WEEK_US = 7 * DAY_US
@@ -58,22 +60,41 @@ def read_manifest(workspace: Workspace) -> Manifest:
     return Manifest(meaning=held["meaning"], weeks=held["weeks"], **lists)
 
 
+@contextmanager
+def held_rollups(workspace: Workspace) -> Iterator[Manifest]:
+    """What rollups there are; as long as the block lasts none of their files goes, old or new.
+
+    Any number of processes may make and read them at once: of two that make the same week, what the
+    later publishes counts, and the last to leave deletes all that is of no use any more.
+    """
+    with together(workspace, "roll-up", last=lambda: _forget_others(workspace)):
+        yield read_manifest(workspace)
+
+
 def ensure_rollups(
     engine: Engine, workspace: Workspace, settings: Settings, *, progress: Progress = silent
 ) -> Manifest:
     """Make the rollups of the weeks whose events or identities changed; returns what there is.
 
-    Raises NotReadyError when nothing was ingested.
+    Who is to read them calls it within `held_rollups`. Raises NotReadyError when nothing was
+    ingested.
     """
+    with held_rollups(workspace) as held:
+        return _ensured(held, engine, workspace, settings, progress)
+
+
+def _ensured(
+    held: Manifest, engine: Engine, workspace: Workspace, settings: Settings, progress: Progress
+) -> Manifest:
     files = {name: tuple(lake.table_files(workspace, name)) for name in _READ}
     if not files["events"]:
         raise NotReadyError("a workspace without events", do="Run `goldpan ingest` first.")
-    held, meaning = read_manifest(workspace), daily.meaning(settings)
+    meaning = daily.meaning(settings)
     by_file = _events_by_week(files["events"])
     counts = _together(by_file.values())
     stale = set(counts)
     if held.meaning == meaning and all(set(getattr(held, n)) <= set(files[n]) for n in _READ):
-        stale = _changed(held, files) & set(counts)
+        stale = (_changed(held, files) | _lost(workspace.rollups, held)) & set(counts)
     if not stale and set(map(str, counts)) == set(held.weeks):
         return held
     names: dict[str, str] = {}
@@ -88,7 +109,6 @@ def ensure_rollups(
     now = Manifest(meaning, **files, weeks=kept | names)
     made_of = {name: lake.places(workspace, files[name]) for name in _READ}
     publish_json(workspace.rollups / "manifest.json", asdict(now) | made_of)
-    _forget_others(workspace.rollups, now)
     return now
 
 
@@ -201,10 +221,16 @@ def _maker_of(settings: Settings) -> type[Maker]:
     return KernelMaker
 
 
-def _forget_others(folder: Path, manifest: Manifest) -> None:
+def _lost(folder: Path, manifest: Manifest) -> set[int]:
+    """The weeks of which a file is missing."""
+    there = [{path.stem for path in (folder / name).glob("*.parquet")} for name in KEYS]
+    return {int(week) for week, made in manifest.weeks.items() if any(made not in t for t in there)}
+
+
+def _forget_others(workspace: Workspace) -> None:
     """Delete the files of weeks as they were."""
-    kept = {f"{made}.parquet" for made in manifest.weeks.values()}
+    kept = set(read_manifest(workspace).weeks.values())
     for name in KEYS:
-        for path in (folder / name).glob("*.parquet"):
-            if path.name not in kept:
+        for path in (workspace.rollups / name).glob("*.parquet"):
+            if path.stem not in kept:
                 path.unlink()

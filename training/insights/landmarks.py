@@ -16,7 +16,7 @@ from features.errors import RefusedError
 from features.settings import Outcome as Timing
 from features.settings import Settings
 from training.insights.effects import Floats, Ints
-from training.labels import label
+from training.labels import label, over
 from training.observations import History
 from training.outcomes import OUTCOMES, eligible
 
@@ -61,6 +61,7 @@ def of_outcome(
     """
     outcome = OUTCOMES[name]
     rows = table[eligible(outcome, table, settings, timing)]
+    rows = rows[~over(rows, history.changes, outcome)]
     if outcome.population == "prospect":
         rows = rows[rows["age_days"] <= EARLY_DAYS]
     if "events_90d" in rows:
@@ -77,12 +78,13 @@ def of_renewals(table: pd.DataFrame, history: History) -> Landmarks:
     the known time, and accounts that had announced their leaving, are left out.
     """
     customers = table[(table["population"] == "customer") & ~table["cancel_announced"]]
+    customers = customers[~over(customers, history.changes, OUTCOMES["churn"])]
     customers = customers[~customers["is_internal"]].assign(
         end=lambda t: pd.to_datetime(t["term_end"])
     )
     left = (customers["end"] - customers["as_of"]).dt.days
-    over = customers["end"] + pd.Timedelta(days=GRACE_DAYS)
-    ripe = (left >= NOTICE_DAYS) & (over <= pd.Timestamp(history.until))
+    decided = customers["end"] + pd.Timedelta(days=GRACE_DAYS)
+    ripe = (left >= NOTICE_DAYS) & (decided <= pd.Timestamp(history.until))
     last = customers[ripe].sort_values(["account_id", "as_of"])
     last = last.drop_duplicates(["account_id", "end"], keep="last")
     gone = _churned_between(last, history)
