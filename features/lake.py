@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -21,7 +22,7 @@ from deltalake.transaction import AddAction
 
 from features.errors import InputError
 from features.events import CONTRACT, EVENTS, TIME
-from features.workspace import Workspace, sync
+from features.workspace import Workspace, make_folder, sync
 
 MONTH = "event_month"
 NAMES = ("row_id", "message_id", "row_hash")
@@ -155,11 +156,12 @@ def append_parts(workspace: Workspace, name: str, parts: Sequence[Part], intent:
     intent.write_text(json.dumps({"table": name, "places": places}), encoding="utf-8")
     for part, place in zip(parts, places, strict=True):
         target = _folder(workspace, name) / place
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         part.path.replace(target)
     folder = _folder(workspace, name)
     actions = [_action(folder, part, at) for part, at in zip(parts, places, strict=True)]
     table.create_write_transaction(actions, "append", table.schema(), _partition_by(name))
+    _put_on_disk(folder)
     intent.unlink()
 
 
@@ -181,8 +183,9 @@ def forget_orphans(workspace: Workspace, intent: Path) -> None:
 def append_rows(workspace: Workspace, name: str, rows: pa.Table) -> None:
     """Append a small table in one commit."""
     folder = _folder(workspace, name)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_deltalake(folder, rows.cast(table_schema(name)), mode="append")
+    _put_on_disk(folder)
 
 
 def replace_dead_letters(
@@ -190,13 +193,29 @@ def replace_dead_letters(
 ) -> None:
     """Put `rows` in the place of all dead letters of one file of one source, in one commit."""
     folder = _folder(workspace, "dead_letters")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     reader = pa.RecordBatchReader.from_batches(DEAD_LETTERS, rows)
     if _open(workspace, "dead_letters") is None:
         write_deltalake(folder, reader, mode="append")
-        return
-    predicate = f"source = '{source}' AND file_digest = '{digest}'"
-    write_deltalake(folder, reader, mode="overwrite", predicate=predicate)
+    else:
+        predicate = f"source = '{source}' AND file_digest = '{digest}'"
+        write_deltalake(folder, reader, mode="overwrite", predicate=predicate)
+    _put_on_disk(folder)
+
+
+def _put_on_disk(folder: Path) -> None:
+    """Force a table's last commit to the disk, which deltalake leaves to the system.
+
+    First the files that it added, then itself and the checkpoint where it made one.
+    """
+    log = folder / "_delta_log"
+    commit = max(log.glob("*.json"))
+    actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines()]
+    added = [folder / unquote(a["add"]["path"]) for a in actions if "add" in a]
+    noted = [*log.glob(f"{commit.stem}.*"), *log.glob("_last_checkpoint")]
+    for files, folders in ((added, {folder, *(file.parent for file in added)}), (noted, {log})):
+        for path in (*files, *folders):
+            sync(path)
 
 
 def _folder(workspace: Workspace, name: str) -> Path:
@@ -252,8 +271,10 @@ def _open(workspace: Workspace, name: str) -> DeltaTable | None:
 
 def _create(workspace: Workspace, name: str) -> DeltaTable:
     folder = _folder(workspace, name)
-    folder.mkdir(parents=True, exist_ok=True)
-    return DeltaTable.create(folder, table_schema(name), partition_by=_partition_by(name))
+    make_folder(folder)
+    table = DeltaTable.create(folder, table_schema(name), partition_by=_partition_by(name))
+    _put_on_disk(folder)
+    return table
 
 
 def _partition_by(name: str) -> list[str]:

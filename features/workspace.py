@@ -114,7 +114,7 @@ def publish_file(final: Path) -> Iterator[Path]:
 
     After an error nothing is left of it.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(final.parent)
     staged = final.with_name(f".{final.name}.part")
     try:
         yield staged
@@ -135,6 +135,14 @@ def publish_text(final: Path, text: str) -> None:
 def publish_json(final: Path, value: Any) -> None:
     """Write `value` as sorted, indented JSON, whole or not at all."""
     publish_text(final, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and what is missing above it, their names forced to the disk."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

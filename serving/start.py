@@ -19,6 +19,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # it ships none; BentoML brings it
 
 from features.errors import GoldpanError, InputError, NotReadyError
+from features.turns import alone
 from features.workspace import Workspace
 from serving.api.logs import WHY
 from serving.intake.beside import refreshing
@@ -50,12 +51,16 @@ def serve(
     With the company's `settings`, events that come in make scores fresh; without, they are kept and
     wait for `goldpan ingest`. Raises NotReadyError before anything was promoted or scored,
     InputError for a damaged file, a host that others can reach while there is no key, or a port
-    that is taken.
+    that is taken, GoldpanError where the workspace is served already.
     """
     check(workspace, host, port)
     opened(workspace).dispose()
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    with _told_to_stop() as told, _child(workspace, host, port, workers) as child:
+    with (
+        alone(workspace, "serve"),
+        _told_to_stop() as told,
+        _child(workspace, host, port, workers) as child,
+    ):
         _wait_until_ready(child, url, told, _log(workspace))
         if not told:
             ready(url)

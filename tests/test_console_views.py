@@ -159,8 +159,9 @@ def test_movement_is_todays_probability_less_that_of_a_week_before(state):
 def two_weeks(state):
     """A ledger that holds the churn scores of every second customer, as of a week before."""
     scorer = state.scorers["churn"]
-    early = replace(scorer, snapshot=replace(
-        scorer.snapshot, table=replace(scorer.snapshot.table, as_of="2026-06-24")))  # fmt: skip
+    table = replace(scorer.snapshot.table, as_of="2026-06-24")
+    night = replace(scorer.snapshot, table=table, version="2026-06-24-1")
+    early = replace(scorer, snapshot=night)
     rows = [r for r in range(len(scorer.chances)) if scorer.why_not(r) is None][::2]
     shifted = early.scores(rows)
     shifted = replace(shifted, chances=np.linspace(0.01, 0.6, len(rows)))

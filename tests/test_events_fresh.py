@@ -27,6 +27,7 @@ from features.workspace import Workspace
 from serving.intake import overlay
 from serving.intake.fresh import Refresher, next_midnight
 from serving.scoring.accounts import current_snapshot
+from serving.scoring.batch import score
 
 NEXT = next_midnight().isoformat()
 
@@ -130,11 +131,41 @@ def test_a_state_with_fresh_rows_answers_from_them_and_the_rest_from_the_night(
 
 
 def test_a_row_that_a_snapshot_has_overtaken_is_left_out(intake: Intake) -> None:
-    """A later day wins; on the same day the one that was made of more events."""
+    """A later day wins; on the same day the one that was made of more, of whichever table."""
     assert overlay.newer(("2026-07-02", "x@1"), ("2026-07-01", "x@9"))
     assert not overlay.newer(("2026-07-01", "x@9"), ("2026-07-02", "x@1"))
     assert overlay.newer(("2026-07-01", "x@10"), ("2026-07-01", "x@9"))
     assert not overlay.newer(("2026-07-01", "x@10"), ("2026-07-01", "y@9"))
+    night = ("2026-07-01", "x@9 a@3 u@1 ")
+    for tables, ahead in (
+        ("x@9 a@3 u@1 ", False),
+        ("x@9 a@10 u@1 ", True),  # an account
+        ("x@9 a@3 u@1 i@0", True),  # the first alias of all
+        ("x@8 a@4 u@1 ", False),  # the night knew of later events
+        ("x@9 a@3  ", False),
+        ("x@10", True),  # written before rows told of more than the events
+        ("x@9", False),
+    ):
+        assert overlay.newer(("2026-07-01", tables), night) is ahead
+    assert not overlay.newer(("2026-07-01", "x@9 a@3 u@1 "), ("2026-07-01", "unknown"))
+
+
+def test_an_account_without_an_event_is_known_though_the_night_had_that_day(
+    intake: Intake,
+) -> None:
+    """A round that brings a new account alone, after a snapshot of the same day."""
+    refresher = Refresher(intake.workspace, SETTINGS)
+    assert intake.post(track(0)).status_code == 200
+    refresher.round()
+    score(intake.workspace, SETTINGS, as_of=next_midnight(), shown=False)
+    group = {"type": "group", "userId": "new", "groupId": "acc_new", "traits": {"name": "N"}}
+    assert intake.post(group).status_code == 200
+    assert refresher.round() == 1
+    refresher.close()
+    state = overlay.combined(intake.workspace, state_of(intake.workspace))
+    assert state.snapshot is not None
+    assert state.snapshot.table.as_of == next_midnight().isoformat()
+    assert "acc_new" in state.snapshot.table.row_of
 
 
 def test_a_damaged_overlay_leaves_the_nights_scores_answering(intake: Intake) -> None:

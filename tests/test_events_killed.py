@@ -85,6 +85,40 @@ def test_a_collector_that_is_killed_is_completed_by_the_next(tmp_path: Path, ste
     assert list((tmp_path / "intake" / "calls").iterdir()) == []
 
 
+def test_what_leaves_the_intake_is_on_the_disk_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names of a new journal's folders before the answer; the lake before calls are deleted.
+
+    Everything in the lake, files and folders, was synced after it was last changed.
+    """
+    synced: dict[Path, int] = {}
+    real_sync, real_unlink = os.fsync, Path.unlink
+
+    def sync(handle: int) -> None:
+        real_sync(handle)
+        synced[Path(f"/proc/self/fd/{handle}").resolve()] = time.time_ns()
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix in (".jsonl", ".refused") and path.name[0] != "." and path.exists():
+            lake = tmp_path / "lake"
+            there = [lake, *lake.rglob("*")]
+            assert [p for p in there if synced.get(p, 0) < p.stat().st_mtime_ns] == []
+            deleted.append(path.suffix)
+        real_unlink(path, missing_ok)
+
+    deleted: list[str] = []
+    intake = Intake(tmp_path)
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    group = {"type": "group", "userId": "u1", "groupId": "a1"}
+    for call in (TRACK, {"type": "track"}, group, TRACK | {"timestamp": TIME}):
+        assert intake.post({"batch": [call]}).status_code in (200, 422)
+        assert {tmp_path, tmp_path / "intake", tmp_path / "intake" / "journals"} <= synced.keys()
+        intake.collect()
+    assert deleted == [".jsonl", ".refused", ".jsonl", ".jsonl"]
+
+
 def ours() -> dict[str, str]:
     """The environment of a child that runs this tree's code."""
     return {**os.environ, "PYTHONPATH": str(ROOT)}

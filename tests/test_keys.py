@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import create_engine
 
 from commands.terminal import screen
 from features.errors import InputError
@@ -39,6 +40,12 @@ def test_a_key_is_shown_once_and_kept_only_as_a_digest(tmp_path: Path) -> None:
     assert secret not in key(tmp_path, "list").output
     for file in tmp_path.glob("ledger.db*"):
         assert secret.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["gp_a\x00b_c", "gp_é_c", "gp_'_c", "gp__c", "gp_a_", "a\x00"])
+def test_a_text_that_no_key_has_is_not_looked_up(text: str) -> None:
+    """PostgreSQL takes no NUL: the ledger is not asked, even one that is not there."""
+    assert find(create_engine("sqlite:////nowhere/at/all"), text) is None
 
 
 def test_the_list_tells_the_state_of_every_key(tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ from serving.ledger.scores import (
     row_digest,
     score_id,
     unpacked,
+    week_before,
 )
+from serving.ledger.shown import keep_shown
 from serving.models.model import load_bundle, promoted
 from serving.scoring.accounts import load_snapshot
 from serving.scoring.audit import audit
@@ -270,6 +272,26 @@ def test_the_nearest_earlier_day_is_found(empty: Engine) -> None:
     made = last.made_at.replace(tzinfo=dt.UTC)
     rest = history(empty, account, "churn", 9, (last.as_of, made, last.score_id))
     assert [str(row.as_of) for row in rest] == ["2026-06-20"]
+
+
+@pytest.mark.parametrize("since_then", [True, False])
+def test_a_day_of_fresh_scores_only_is_no_day_to_compare_with(
+    empty: Engine, since_then: bool
+) -> None:
+    """Nor one of a night that was cut off; also in a ledger whose nights did not keep reasons."""
+    mine = scorer(served().workspace)
+    rows = [r for r in range(len(mine.snapshot.table.ids)) if mine.why_not(r) is None][:4]
+    night = on(mine, "2026-06-20")
+    record(empty, night, night.scores(rows))
+    fresh = replace(on(mine, "2026-06-22"), snapshot=replace(on(mine, "2026-06-22").snapshot,
+                    version=night.snapshot.version))  # fmt: skip
+    record(empty, fresh, fresh.scores(rows[:1]))
+    if since_then:
+        keep_shown(empty, "churn", dt.date(2026, 6, 20), {mine.snapshot.table.ids[rows[0]]: []})
+        cut_off = on(mine, "2026-06-23")
+        record(empty, cut_off, cut_off.scores(rows[:2]))
+    day, then = week_before(empty, "churn", dt.date(2026, 6, 30))
+    assert (str(day), len(then)) == ("2026-06-20", 4)
 
 
 def test_a_ledger_of_postgresql_keeps_and_tells_the_same(

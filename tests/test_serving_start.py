@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import psutil
 import pytest
 from test_serving_world import ROOT, free_port, seal, served
 
-from features.errors import InputError, NotReadyError
+from features.errors import GoldpanError, InputError, NotReadyError
+from features.turns import alone
 from features.workspace import Workspace, publish_text
 from serving.ledger.database import opened
 from serving.ledger.keys import create, revoke
@@ -160,6 +162,19 @@ def test_a_model_that_scores_otherwise_than_when_promoted_ends_the_start(copy: W
         serve(copy, port=free_port(), ready=told.append)
     assert told == []
     assert psutil.Process().children() == []
+
+
+def test_a_workspace_is_served_once(copy: Workspace) -> None:
+    """A second service would clear away the first one's temporary files, and its log."""
+    log, used = copy.tmp / "service.log", Path(environment(copy, 1)["TMPDIR"]) / "in-use"
+    for path in (log, used):
+        path.write_text("of the first")
+    with (
+        alone(copy, "serve"),
+        pytest.raises(GoldpanError, match=r"another serve at work in .*; expected one at a time"),
+    ):
+        serve(copy, port=free_port(), ready=lambda url: os.kill(os.getpid(), signal.SIGTERM))
+    assert [path.read_text() for path in (log, used)] == ["of the first"] * 2
 
 
 def test_a_worker_that_cannot_start_ends_the_start_at_once(

@@ -67,18 +67,23 @@ class Idempotent:
     async def _work(
         self, wanted: Claim, owner: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Let the routes answer; keep that before anybody sees it."""
+        """Let the routes answer; keep that before anybody sees it.
+
+        What may have been done is not given up: an answer that could not be kept, and work that was
+        cut off by the time limit, whose thread may still write. Who asks again is told to wait,
+        until the claim counts as abandoned.
+        """
         answer = _Answer()
         try:
             await self.app(scope, receive, answer.take)
-            if answer.status in NOT_KEPT or answer.status >= 500:
-                await self._in_ledger(idempotency.release, wanted, owner)
-            else:
-                route = getattr(scope.get("route"), "path", "unknown")
-                await self._in_ledger(idempotency.keep, wanted, owner, answer.kept(route))
-        except BaseException:
+        except Exception:
             await self._in_ledger(idempotency.release, wanted, owner)
             raise
+        if answer.status in NOT_KEPT or answer.status >= 500:
+            await self._in_ledger(idempotency.release, wanted, owner)
+        else:
+            route = getattr(scope.get("route"), "path", "unknown")
+            await self._in_ledger(idempotency.keep, wanted, owner, answer.kept(route))
         await answer.give(send)
         await self._forget()
 

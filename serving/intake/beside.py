@@ -9,15 +9,19 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from features.errors import SettingsError
 from features.workspace import Workspace
 
 NEEDS = ("deltalake", "duckdb", "ibis", "numba")
 STOP_SECONDS = 15.0
-AGAIN_SECONDS = 5.0
+AGAIN_SECONDS, LONGEST_SECONDS = 5.0, 300.0
 
 
 class Beside:
-    """The refresher of a workspace, started again when it dies; not when it gives up."""
+    """The refresher of a workspace, started again when it ends, but not under wrong settings.
+
+    One that ends soon is waited for twice as long each time.
+    """
 
     def __init__(
         self, workspace: Workspace, settings: Path, environment: Mapping[str, str], folder: Path
@@ -28,16 +32,19 @@ class Beside:
         self.environment, self.folder = environment, folder
         self.log = workspace.tmp / "refresher.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._started = float("-inf")
+        self._started, self._pause = float("-inf"), AGAIN_SECONDS
 
     def look(self) -> None:
         """Start it when it is not there."""
         if self._process is not None:
             code = self._process.poll()
-            if code is None or code >= 0:  # at work, or it said in the log why it cannot
+            if code in (None, SettingsError.exit_code):  # at work, or the log says what is wrong
                 return
-        if time.monotonic() - self._started < AGAIN_SECONDS:
+        since = time.monotonic() - self._started
+        if since < self._pause:
             return
+        longer = min(2 * self._pause, LONGEST_SECONDS)
+        self._pause = longer if since < 2 * self._pause else AGAIN_SECONDS
         self._started = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell

@@ -24,7 +24,7 @@ from features.settings import Settings
 from features.workspace import Workspace, publish_json
 from serving.intake import overlay
 from serving.intake.collect import collected
-from serving.intake.touched import TABLES, touched, versions
+from serving.intake.touched import touched, versions
 from serving.intake.waiting import waiting
 from serving.scoring.accounts import current_snapshot
 
@@ -68,7 +68,8 @@ class Refresher:
         accounts = touched(self.workspace, self.settings, self._since())
         day = next_midnight()
         self.known = self._states()
-        made_of = lake.table_state(self.workspace, "events")
+        states = {name: lake.table_state(self.workspace, name) for name in overlay.TABLES}
+        made_of = overlay.made_of(states)
         rows = self.resident.rows(accounts, day) if accounts else None
         if rows is not None and rows.num_rows:
             stamped = rows.append_column(overlay.MADE_OF, pa.array([made_of] * rows.num_rows))
@@ -151,7 +152,7 @@ def next_midnight(now: datetime | None = None) -> date:
 def of_snapshot(workspace: Workspace) -> dict[str, int]:
     """The versions of the lake's tables that the night's snapshot was made of."""
     states = overlay.stamp_of(current_snapshot(workspace)).get("lake", {})
-    told = {name: states.get(name, "").partition("@")[2] for name in TABLES}
+    told = {name: states.get(name, "").partition("@")[2] for name in overlay.TABLES}
     return {name: int(version or -1) for name, version in told.items()}
 
 

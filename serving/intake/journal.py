@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.workspace import Workspace, sync
+from features.workspace import Workspace, make_folder, sync
 from serving.intake.frames import framed
 
 LARGEST = 16 << 20
@@ -123,7 +123,7 @@ class _File:
 
     def _open(self) -> None:
         """Begin a file; it appears locked, and its name is on the disk before its first record."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         name = f"{time.time_ns():020}-{uuid.uuid4().hex[:8]}{ENDING}"
         hidden = self.folder / f".{name}"
         handle = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)

@@ -30,6 +30,7 @@ from serving.scoring.scorer import Scorer, applicable_to, frozen, log_odds_of
 from serving.state import State
 
 MADE_OF = "made_of"
+TABLES = ("events", "accounts", "users", "identities")
 STAMP = b"goldpan"
 
 log = logging.getLogger("goldpan.serving")
@@ -76,9 +77,19 @@ def read(workspace: Workspace) -> pa.Table | None:
 
 
 def version_of(snapshot: Path) -> tuple[str, str]:
-    """The day of a snapshot, and the version of the events that it was made of."""
+    """The day of a snapshot, and what it was made of, as its rows would say."""
     day = json.loads((snapshot / "manifest.json").read_text(encoding="utf-8"))["as_of"]
-    return day, stamp_of(snapshot).get("lake", {}).get("events", "")
+    states = stamp_of(snapshot).get("lake")
+    return day, made_of(states) if states else "unknown"
+
+
+def made_of(states: Mapping[str, str]) -> str:
+    """The states of the tables as a row tells them.
+
+    >>> made_of({"events": "x@7", "users": "y@2"})
+    'x@7  y@2 '
+    """
+    return " ".join(states.get(name, "") for name in TABLES)
 
 
 def stamp_of(snapshot: Path) -> dict[str, Any]:
@@ -88,19 +99,30 @@ def stamp_of(snapshot: Path) -> dict[str, Any]:
 
 
 def newer(row: tuple[str, str], snapshot: tuple[str, str]) -> bool:
-    """Whether a row's (day, version of the events) is ahead of a snapshot's.
+    """Whether a row's (day, tables that it was made of) is ahead of a snapshot's.
+
+    On the same day: of a later version of some table, and of no earlier one. Rows of before that
+    tell of the events alone are judged by these alone.
 
     >>> newer(("2026-03-02", "x@7"), ("2026-03-01", "x@9"))
     True
     >>> newer(("2026-03-01", "x@9"), ("2026-03-01", "x@9"))
     False
     """
-    (day, made_of), (its_day, its_made_of) = row, snapshot
+    (day, tables), (its_day, its_tables) = row, snapshot
     if day != its_day:
         return day > its_day
-    lake, _, version = made_of.partition("@")
-    its_lake, _, its_version = its_made_of.partition("@")
-    return lake == its_lake and int(version) > int(its_version or 0)
+    both = zip(tables.split(" "), its_tables.split(" "), strict=False)
+    steps = [_step(mine, its) for mine, its in both]
+    return min(steps) >= 0 < max(steps)
+
+
+def _step(mine: str, its: str) -> int:
+    """1 for a later state of a table, 0 for the same, -1 for an earlier one or another table."""
+    if mine == its or not its:
+        return int(mine != its)
+    (table, _, version), (its_table, _, its_version) = mine.partition("@"), its.partition("@")
+    return 1 if table == its_table and int(version) > int(its_version) else -1
 
 
 def ahead(rows: pa.Table, snapshot: tuple[str, str]) -> pa.Table:

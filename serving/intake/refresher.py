@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from features.errors import GoldpanError
+from features.errors import GoldpanError, from_outside
 from features.read_settings import load_settings
 from features.settings import Settings
 from features.turns import alone
@@ -31,13 +32,32 @@ log = logging.getLogger("goldpan.intake")
 def run(workspace: Workspace, settings: Settings) -> None:
     """Refresh until told to stop, or until the process that started this one is gone."""
     parent = os.getppid()
-    with alone(workspace, "intake"), Listening(workspace) as ear:
+    with alone_at_last(workspace, parent), Listening(workspace) as ear:
         refresher = Refresher(workspace, settings)
         try:
             while os.getppid() == parent:
                 turn(refresher, ear)
         finally:
             refresher.close()
+
+
+@contextmanager
+def alone_at_last(workspace: Workspace, parent: int) -> Iterator[None]:
+    """Wait until nobody else takes events in: `goldpan ingest`, or one whose service was killed."""
+    said = False
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(alone(workspace, "intake"))
+                break
+            except GoldpanError as error:
+                if os.getppid() != parent:
+                    sys.exit(0)
+                if not said:
+                    log.warning("fresh scores wait: %s", error)
+                said = True
+                time.sleep(AGAIN_SECONDS)
+        yield
 
 
 def turn(refresher: Refresher, ear: Listening) -> None:
@@ -54,7 +74,9 @@ def turn(refresher: Refresher, ear: Listening) -> None:
         elif refresher.is_of_yesterday():
             with suppress(GoldpanError):  # the night's own build is at work, and nobody waits
                 refresher.move_on()
-    except (GoldpanError, OSError) as error:
+    except Exception as error:
+        if not isinstance(error, GoldpanError) and from_outside(error) is None:
+            raise
         log.warning("fresh scores wait: %s", error)
         for one in asked:
             one.tell(why_not(str(error)))

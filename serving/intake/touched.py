@@ -13,8 +13,7 @@ from features.instants import NEVER
 from features.lake import MONTH, table_schema
 from features.settings import Settings
 from features.workspace import LakeThen, Workspace
-
-TABLES = ("events", "accounts", "users", "identities")
+from serving.intake.overlay import TABLES
 
 
 def versions(workspace: Workspace) -> dict[str, int]:

@@ -99,7 +99,7 @@ def find(ledger: Engine, text: str) -> Key | None:
     """The key that this text is, whatever became of it since; None for any other text."""
     prefix, _, rest = text.partition("_")
     id_, _, secret = rest.partition("_")
-    if prefix != PREFIX or not id_ or not secret:
+    if prefix != PREFIX or not (id_.isascii() and id_.isalnum()) or not secret:
         return None
     with ledger.connect() as connection:
         row = connection.execute(KEYS.select().where(KEYS.c.id == id_)).first()

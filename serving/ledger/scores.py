@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serving.ledger.database import METADATA, utc
+from serving.ledger.shown import SHOWN
 
 CONTRACTS = sa.Table(
     "contracts",
@@ -168,10 +169,21 @@ def history(
 def day_of(
     ledger: Engine, model: str, until: dt.date, since: dt.date
 ) -> tuple[dt.date | None, dict[str, float]]:
-    """The last day between two on which a model scored; account → its last probability then."""
-    days = (SCORES.c.model == model) & (SCORES.c.as_of <= until) & (SCORES.c.as_of >= since)
+    """The last day between two that a night scored by a model; account → its last probability then.
+
+    Of days that have fresh scores only, most accounts would have none.
+    """
+    nights = sa.select(sa.func.max(SHOWN.c.as_of)).where(
+        SHOWN.c.model == model, SHOWN.c.as_of.between(since, until)
+    )
+    # Before nights kept what they showed: their snapshots bear the day's name, others an earlier.
+    former = sa.select(sa.func.max(SCORES.c.as_of)).where(
+        SCORES.c.model == model,
+        SCORES.c.as_of.between(since, until),
+        SCORES.c.snapshot.startswith(sa.cast(SCORES.c.as_of, sa.String)),
+    )
     with ledger.connect() as connection:
-        day = connection.scalar(sa.select(sa.func.max(SCORES.c.as_of)).where(days))
+        day = connection.scalar(nights) or connection.scalar(former)
         if day is None:
             return None, {}
         told = sa.select(SCORES.c.account_id, SCORES.c.probability)
