@@ -132,10 +132,10 @@ def sentiment(settings: Settings) -> Iterator[Declared]:
 
 
 def journeys(settings: Settings) -> Iterator[Declared]:
-    """How far the account has come: milestones, journeys, time in its present state."""
-    m = signal("state", "Time in the present state", "", now="days_in_state", unit="days",
-               kind="context", group="journeys", direction=0)
-    m.add("days_in_state", "days since the trial, the subscription or its end began",
+    """How far the account has come: milestones, journeys, time since its subscription began."""
+    m = signal("state", "Time since the trial or subscription began", "", now="days_in_state",
+               unit="days", kind="context", group="journeys", direction=0)
+    m.add("days_in_state", "days since the trial, the subscription (free or paid) or its end began",
           Fact("days_in_state"))
     yield m.done()
     if not settings.milestones:
