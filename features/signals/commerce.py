@@ -99,7 +99,7 @@ def support(settings: Settings) -> Iterator[Declared]:
     yield m.done()
     if events.tickets_closed:
         still_open = Linear((1.0, -1.0), (Total("tickets"), Total("tickets_closed")))
-        m = signal("open_tickets", "Support tickets open", "now", now="tickets_open",
+        m = signal("open_tickets", "Support tickets open", "", now="tickets_open",
                    group="support", direction=-1)
         m.add("tickets_open", "tickets opened and not yet closed", still_open)
         m.add("tickets_closed_28d", "tickets closed in the last 28 days",

@@ -207,7 +207,7 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
         steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind, reason.signal))
         at += part
     if rest := parts[STEPS:]:
-        text = f"{plural(len(rest), 'smaller signal')} together"
+        text = f"{plural(len(rest), 'smaller signal')}{' together' if len(rest) > 1 else ''}"
         steps.append(Step(text, "", at, at + sum(rest), "rest"))
     return steps
 
