@@ -139,6 +139,7 @@ def test_a_person_works_the_queue_from_signing_in_to_signing_out(
     page.wait_for_url(f"**/console?grade={rare}")
     page.wait_for_selector(f"#results[data-address='/console?grade={rare}']")
     assert 0 < len(rows(page)) < len(everyone)
+    assert page.locator(".views [aria-current]").count() == 0
     assert set(page.locator("#results .grade").all_text_contents()) == {f"grade {rare}"}
     first = rows(page)[0]
     page.locator("#results .row-link").first.click()
@@ -150,6 +151,9 @@ def test_a_person_works_the_queue_from_signing_in_to_signing_out(
     assert steps.last.locator("td.num").inner_text() == shown
     page.go_back()
     assert page.is_checked(f"input[name=grade][value={rare}]")
+    page.locator("#results .row-link").first.click()
+    page.click(".crumb a")
+    page.wait_for_url(f"**/console?grade={rare}")
     with page.expect_download() as download:
         page.click("text=Export CSV")
     exported = download.value.path().read_text(encoding="utf-8-sig").splitlines()

@@ -68,6 +68,19 @@ def test_a_hostile_text_in_an_address_stays_text(hostile: Browser, text: str) ->
         assert foreign(hostile.ask("GET", place).text) == []
 
 
+def test_a_filter_takes_its_mark_along_to_the_view_that_it_is(hostile: Browser) -> None:
+    """The part that htmx asks for brings the views anew; the whole page has them once."""
+    part = {"hx-request": "true", "hx-target": "results"}
+    for query, chosen in (("", "Everyone"), ("?grade=A&grade=B", "Grades A and B"), ("?q=x", "")):
+        answer = hostile.ask("GET", f"/console{query}", headers=part).text
+        [views] = re.findall(r'<nav class="views" id="views" hx-swap-oob="true".*?</nav>', answer,
+                             re.DOTALL)  # fmt: skip
+        assert "".join(re.findall(r'aria-current="true">([^<]*)', views)) == chosen
+    page = hostile.page("/console")
+    assert page.count('id="views"') == 1
+    assert "hx-swap-oob" not in page
+
+
 @pytest.fixture
 def empty(tmp_path) -> Browser:
     """A console before anything was promoted, scored or looked for."""

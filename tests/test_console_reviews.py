@@ -63,7 +63,7 @@ def a_customer(console: Console) -> str:
 def test_a_reviewer_says_what_is_right_and_everybody_reads_it_as_text(console: Console) -> None:
     """It is the API's row too; a viewer, another site and a wrong day write nothing."""
     account = a_customer(console)
-    place = f"/console/reviews/{account}"
+    place = f"/console/accounts/{account}"
     with sign_in(console, "viewer") as viewer:
         page = viewer.get(f"/console/accounts/{account}")
         assert page.status_code == 200
@@ -77,6 +77,11 @@ def test_a_reviewer_says_what_is_right_and_everybody_reads_it_as_text(console: C
                       {"snoozed_until": "1999-01-01"}, {"verdict": ""}):  # fmt: skip
             assert reviewer.post(place, data={**form, **wrong}).status_code in (403, 422)
         assert reviews.listed(console.ledger, account, 9) == []
+        typed = {"snoozed_until": "1999-01-01", "note": TEXTS[0]}
+        answer = reviewer.post(f"{place}?model=churn", data={**form, **typed})
+        assert (answer.status_code, "expected a day after" in answer.text) == (422, True)
+        assert f'rows="3">{escape(TEXTS[0])}</textarea>' in answer.text
+        assert 'value="disagree" required checked>' in answer.text
         said = {"action": TEXTS[0], "note": TEXTS[1], "snoozed_until": next_week(console)}
         answer = reviewer.post(place, data={**form, **said})
         assert answer.status_code == 303, answer.text

@@ -45,6 +45,7 @@ def test_every_feature_stands_on_the_page_with_the_models_own_contribution(
     for row, contributions in zip(rows.tolist(), raw, strict=True):
         account = scorer.snapshot.table.ids[row]
         page = unescape(browser.page(f"/console/shap/{model}/{account}"))
+        assert re.search(r"meet at the score, [^;]+; dashed: the average, .+%", page)
         parts = re.findall(r'data-feature="([^"]+)" data-part="([^"]+)"', page)
         shown = {name: float(part) for name, part in parts}
         for name, part in zip(scorer.model.names, contributions[:-1].tolist(), strict=True):

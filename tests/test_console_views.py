@@ -112,6 +112,12 @@ def test_filters_keep_what_they_say_and_nothing_else(made):
     assert [x.account for x in together] == expected
 
 
+def test_what_no_account_has_leaves_none(made):
+    """A plan, an owner or a reason of the address that there is not."""
+    for name in ("plan", "owner", "reason"):
+        assert part(made, AT_RISK, Asked(**{name: "nothing of ours"})).found == 0
+
+
 def test_renewals_within_a_window_are_those_of_the_subscription(made):
     """From the scoring day on, so many days; an account that does not renew is never in it."""
     found = {x.account for x in every(made, AT_RISK, renewal=30)}
@@ -209,13 +215,28 @@ def test_the_next_step_follows_from_what_the_line_shows(made):
         done, limit, looks = line.facts
         used = float(limit.exact) if limit.text != "–" else 0.0
         if used >= 0.8:
-            assert line.step.startswith("Offer a plan with more room")
+            assert line.step == f"Offer a plan with more room: {limit.text} of a limit is used"
         elif looks.text not in ("0", "–"):
             assert line.step.startswith("Talk about prices")
         elif "still ahead: " in done.exact:
             first = done.exact.removeprefix("still ahead: ").split(", ")[0]
             assert line.step == f"Take them to their next milestone, {first}"
     assert {x.step.split()[0] for x in every(made, PROSPECTS)} >= {"Offer", "Take"}
+
+
+def test_who_has_the_top_plan_is_offered_no_other(made):
+    """Neither in the queue nor on the account's page; the others are."""
+    rules = replace(made.snapshot.rules, top_plan=every(made, UPGRADES)[0].plan)
+    snapshot = replace(made.snapshot, rules=rules)
+    scorers = {n: replace(s, snapshot=snapshot) for n, s in made.state.scorers.items()}
+    topped = replace(made, state=replace(made.state, snapshot=snapshot, scorers=scorers))
+    told = {True: set(), False: set()}
+    for line in every(topped, UPGRADES):
+        why = account(topped, line.account, "upgrade").why
+        told[line.plan == rules.top_plan] |= {line.step, *(p.play for p in why.act)}
+    assert not [step for step in told[True] if "plan" in step]
+    assert {step.split(":")[0] for step in told[True]} >= {"Ask who else could use a seat"}
+    assert [step for step in told[False] if "next plan" in step]
 
 
 def test_rows_that_did_not_change_are_not_explained_again(made, state):
@@ -315,6 +336,9 @@ def test_the_export_holds_the_lines_and_no_formula(made):
         lines = every(made, words)
         assert [r["account_id"] for r in rows] == [x.account for x in lines]
         assert [float(r["probability"]) for r in rows] == [x.probability for x in lines]
+        ends = {account: str(day) for account, day in made.known.renewals.items()}
+        for row in rows if words.renews else ():
+            assert row["renewal_date"] == ends.get(row["account_id"], "")
         cells = [cell for row in rows for cell in row.values()]
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
 

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from features.incidence import agreeing, hazards, median
+from features.incidence import risks as told
 from features.settings import Training
 from training.dataset import Column, Dataset
 from training.fitting.backtest import CUT_OFFS, shortfall
-from training.fitting.hazard import Watch, When, curve, follow, learnable, median, spread
+from training.fitting.hazard import Watch, When, follow, learnable, spread
 from training.fitting.tune import START, Judge, decided, folds, search, standard_error, tune
 from training.leaks import alarms
 from training.split import Split, thinned, windows
@@ -57,7 +59,7 @@ def test_the_hazard_comes_back_and_its_curve_only_rises(followed):
     assert when.edges == (7, 14, 30, 60, 90)
     X = np.zeros((3, 6), dtype=np.float32)
     X[:, 0] = (-1, 0, 1)
-    risks = when.risks(X)
+    risks = told(when.hazards(X))
     assert (np.diff(risks, axis=1) > 0).all()
     mine = rate * np.exp(X[:, :1])
     both, days = mine + 0.002, np.array(when.edges)
@@ -69,12 +71,13 @@ def test_the_hazard_comes_back_and_its_curve_only_rises(followed):
 def test_when_is_a_native_booster_and_plain_numbers(followed):
     """Text and JSON alone give the same curve."""
     when, watch, _, _ = followed
-    told = when.described()
-    again = When(lgb.Booster(model_str=when.booster.model_to_string()), tuple(told["edges"]),
-                 np.array(told["offsets"]), watch.data.columns, 0, 1.0)  # fmt: skip
+    kept = when.described((7, 67))
+    again = When(lgb.Booster(model_str=when.booster.model_to_string()), tuple(kept["edges"]),
+                 np.array(kept["offsets"]), watch.data.columns, 0, 1.0)  # fmt: skip
     X = watch.data.X[:50]
-    np.testing.assert_array_equal(again.risks(X), when.risks(X))
-    assert [f["name"] for f in told["features"]] == [*watch.data.names, "stretch"]
+    np.testing.assert_array_equal(again.hazards(X), when.hazards(X))
+    assert kept["window"] == [7, 67]
+    assert [f["name"] for f in kept["features"]] == [*watch.data.names, "stretch"]
 
 
 def test_nothing_known_after_the_first_test_day_moves_the_model_of_when(followed):
@@ -119,8 +122,7 @@ def test_a_stretch_with_too_few_outcomes_joins_the_next(waits, edges):
 
 def test_a_median_is_told_only_where_half_get_there():
     """Between the edges, with a constant hazard within a stretch."""
-    risks = curve(np.log(np.array([[0.5, 1.0], [0.01, 0.01]])))
-    found = median(risks, (10, 20))
+    found = median(hazards(np.log(np.array([[0.5, 1.0], [0.01, 0.01]]))), (10, 20))
     assert found[0] == pytest.approx(10 + 10 * np.log(4 / 3) / np.log(2), abs=1e-6)
     assert found[1] is None
 
@@ -251,4 +253,21 @@ def _with_learn(made):
 def test_chance_of_the_curve_is_that_of_the_stretches():
     """Risk by an edge is one less the chance to pass every stretch before it."""
     margins = np.random.default_rng(0).normal(size=(5, 4))
-    np.testing.assert_allclose(curve(margins), 1 - np.cumprod(1 - expit(margins), axis=1))
+    risks = told(hazards(margins))
+    np.testing.assert_allclose(risks, 1 - np.cumprod(1 - expit(margins), axis=1))
+
+
+@pytest.mark.parametrize("window", [(0, 30), (7, 67), (0, 90), (10, 120)])
+def test_the_curve_says_what_the_score_says(window):
+    """Within the score's own days, whatever their ends; it goes on rising, and its order stays."""
+    rng, days = np.random.default_rng(1), (7, 14, 30, 60, 90)
+    summed = hazards(rng.normal(-4, 2, (200, 5)))
+    score = rng.normal(-1, 3, 200)
+    scaled = agreeing(summed, score, days, window)
+    ends = np.array([0, *days, 2 * 90 - 60])
+    grown = np.column_stack([np.zeros(200), scaled, 2 * scaled[:, -1] - scaled[:, -2]])
+    first, last = (np.array([np.interp(day, ends, row) for row in grown]) for day in window)
+    np.testing.assert_allclose(-np.expm1(first - last), expit(score), rtol=1e-9)
+    assert (np.diff(told(scaled), axis=1) >= 0).all()
+    alone = agreeing(summed[:1], score[:1], days, window)
+    np.testing.assert_array_equal(alone, scaled[:1])

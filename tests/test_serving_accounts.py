@@ -74,6 +74,8 @@ def test_a_score_tells_its_interval_its_curve_and_its_id() -> None:
     assert [r.days for r in churn.curve] == [30, 60, 90]
     risks = [r.risk for r in churn.curve]
     assert 0 < risks[0] < risks[1] < risks[2] < 1
+    assert (churn.lead_days, churn.horizon_days) == (0, 30)
+    assert risks[0] == pytest.approx(churn.probability, rel=1e-12)
     assert upgrade.curve == []
 
 

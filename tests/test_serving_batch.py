@@ -1,9 +1,10 @@
 """Nightly scoring: every living account, by every promoted model, by the service's own code."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,22 @@ def test_every_score_has_up_to_five_reasons_without_feature_names() -> None:
         assert sizes == sorted(sizes, reverse=True)
         named = [n for n in snapshot.table.names for r in reasons if "_" in n and n in r["text"]]
         assert named == []
+
+
+def test_a_copy_of_a_snapshot_knows_when_it_was_scored(tmp_path: Path) -> None:
+    """Its manifest says it; one of before that is as old as its file."""
+    folder = shutil.copytree(served().snapshot, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert load_snapshot(folder).scored_at == load_snapshot(served().snapshot).scored_at
+    manifest = json.loads((folder / "manifest.json").read_text())
+    publish_json(folder / "manifest.json", manifest | {"scored_at": "2026-07-01T03:00:00+00:00"})
+    assert load_snapshot(folder).scored_at == datetime(2026, 7, 1, 3, tzinfo=UTC)
+    del manifest["scored_at"]
+    publish_json(folder / "manifest.json", manifest)
+    os.utime(folder / "manifest.json", (1_780_000_000, 1_780_000_000))
+    assert load_snapshot(folder).scored_at == datetime.fromtimestamp(1_780_000_000, UTC)
+    publish_json(folder / "manifest.json", manifest | {"scored_at": "yesterday"})
+    with pytest.raises(InputError, match="wrong part"):
+        load_snapshot(folder)
 
 
 def test_those_at_risk_are_ordered_by_the_revenue_that_would_go() -> None:

@@ -130,7 +130,7 @@ def write_when(folder: Path, features: list[dict[str, Any]], rows: np.ndarray) -
     publish_json(
         folder / "when.json",
         {"features": told, "hash": contract_hash(told), "edges": [7, 14, 30, 60, 90],
-         "offsets": [-4.0, -3.9, -3.0, -2.9, -2.8]},
+         "offsets": [-4.0, -3.9, -3.0, -2.9, -2.8], "window": [0, 30]},
     )  # fmt: skip
     seal(folder, json.loads((folder / "manifest.json").read_text()))
 

@@ -123,3 +123,11 @@ def test_a_play_is_the_signals_own_then_its_groups_then_ours() -> None:
     assert {"renewal", "plan", "tenure", "size"}.isdisjoint(found["churn"])
     assert {*found} == {"pql", "upgrade", "churn"}
     assert plays(parse_settings(values()))["churn"]["champion"].startswith("Reach the champion")
+
+
+def test_only_tickets_that_are_open_are_to_be_brought_to_an_end() -> None:
+    """Of tickets that were opened it is asked whether they were solved: they may be closed."""
+    events = {"tickets": ["opened"], "tickets_closed": ["closed"]}
+    churn = plays(parse_settings(values(events=events)))["churn"]
+    assert [name for name, play in churn.items() if "to an end" in play] == ["open_tickets"]
+    assert churn["tickets"] == "Ask whether their tickets were solved"

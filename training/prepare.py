@@ -45,6 +45,12 @@ class Task:
     watch: Watch
     history: History
 
+    @property
+    def window(self) -> tuple[int, int]:
+        """The days after an observation in which its outcome is looked for: (from, to]."""
+        lead = self.timing.lead_days
+        return lead, lead + self.timing.horizon_days
+
 
 def prepare(
     settings: Settings,

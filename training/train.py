@@ -149,7 +149,7 @@ def learn(
     timed = told(when, task, fitted, training)
     at(5)
     made = leavings(workspace, settings, features, task, fitted, assessment)
-    made = completed(made, tuned, when, timed, shortfall(data, parts))
+    made = completed(made, tuned, when, task.window, timed, shortfall(data, parts))
     version, run_id = registry.record(workspace, made)
     return TrainResult(task.outcome.name, version, run_id, assessment.verdict, assessment.figures,
                        assessment.baselines, made.card)  # fmt: skip
@@ -163,11 +163,16 @@ def told(when: When | None, task: Task, fitted: Fitted, training: Training) -> t
     watch = task.watch.take(task.watch.data.as_of >= data.as_of[parts.test].min())
     direct = margins(fitted.booster, watch.data.X, training.threads)
     seen = np.isin(watch.data.account, np.unique(data.account[parts.fit]))
-    return horizons(when, watch, direct, training, seen)
+    return horizons(when, watch, direct, task.window, training, seen)
 
 
 def completed(
-    made: Record, tuned: Tuned, when: When | None, timed: tuple[Horizon, ...], short: str
+    made: Record,
+    tuned: Tuned,
+    when: When | None,
+    window: tuple[int, int],
+    timed: tuple[Horizon, ...],
+    short: str,
 ) -> Record:
     """What a run leaves, with when, the tuning's decision, and why there are fewer cut-offs."""
     told_too = {"when": described(when, timed), "tuning": tuned.recorded(), "backtest_note": short}
@@ -178,5 +183,5 @@ def completed(
         parameters={**made.parameters, **parameters, **({"backtest_note": short} if short else {})},
         metrics={**made.metrics, **horizon_metrics(timed)},
         when=when.booster if when else None,
-        when_schema=when.described() if when else None,
+        when_schema=when.described(window) if when else None,
     )

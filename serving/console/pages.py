@@ -74,6 +74,8 @@ def refused(request: Request, problem: ProblemError) -> Response:
         return problem.response(request_id(request))
     status, title = TITLES[problem.kind]
     status = problem.status or status
+    if problem.kind == "forbidden":  # the API speaks of keys, which people do not have
+        title = "The form was not taken" if problem.field else "Your role does not open this"
     if status == 401:
         return _to_sign_in(request, partial=partial)
     answer = page(

@@ -118,7 +118,7 @@ def _every_way(folder: Path) -> None:
     rows[-1] = np.nan
     told = [model.contributions(rows)]
     if model.when is not None:
-        told.append(model.when.risks(rows.astype(np.float32)))
+        told.append(model.when.hazards(rows.astype(np.float32), model.log_odds(rows)))
     if not all(np.isfinite(numbers).all() for numbers in told):
         raise _unsound(folder, "contributions or risks that are no numbers")
 

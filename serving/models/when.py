@@ -8,21 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.incidence import Floats, agreeing, hazards
+
 FILES = ("when.txt", "when.json")
 STRETCH = "stretch"
 
 
 @dataclass(frozen=True)
 class When:
-    """A booster of the hazard in each stretch of days; `offsets`: log-odds, one a stretch."""
+    """A booster of the hazard in each stretch of days; `offsets`: log-odds, one a stretch.
+
+    `window`: the days (from, to] that the model's own score is about; None in bundles of before
+    the curve was made to agree with the score.
+    """
 
     booster: Any
     days: tuple[int, ...]
     offsets: NDArray[np.float64]
+    window: tuple[int, int] | None = None
     lock: Lock = field(default_factory=Lock, repr=False)
 
-    def risks(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Rows of the model → the chance that the outcome has come by each of `days`, rising."""
+    def hazards(self, rows: NDArray[np.float32], log_odds: Floats) -> Floats:
+        """Rows of the model and their scores → the hazards summed to each of `days`, rising."""
         stretches = len(self.days)
         wide = np.empty((len(rows) * stretches, rows.shape[1] + 1), dtype=np.float32)
         wide[:, :-1] = np.repeat(rows, stretches, axis=0)
@@ -30,8 +37,10 @@ class When:
         with self.lock:
             raw = self.booster.predict(wide, raw_score=True, num_threads=1)
         margins = np.asarray(raw, dtype=np.float64).reshape(-1, stretches) + self.offsets
-        # 1 less the product of (1 - hazard), without losing small hazards.
-        return np.asarray(-np.expm1(np.cumsum(-np.logaddexp(0.0, margins), axis=1)))
+        summed = hazards(margins)
+        if self.window is None:
+            return summed
+        return agreeing(summed, log_odds, self.days, self.window)
 
 
 def assemble(booster: Any, told: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> When:
@@ -47,4 +56,11 @@ def assemble(booster: Any, told: Mapping[str, Any], features: Sequence[Mapping[s
         raise ValueError("when.txt that does not fit when.json")
     if not np.isfinite(offsets).all() or list(days) != sorted({*days}):
         raise ValueError("offsets or days in when.json that are not as they should be")
-    return When(booster, days, offsets)
+    return When(booster, days, offsets, _window(told["window"]) if "window" in told else None)
+
+
+def _window(told: Sequence[int]) -> tuple[int, int]:
+    first, last = map(int, told)
+    if not 0 <= first < last:
+        raise ValueError("a window in when.json that is not from one day to a later one")
+    return first, last

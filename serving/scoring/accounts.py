@@ -6,6 +6,7 @@ Read with pyarrow, without pandas: the service process must stay small.
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.errors import InputError, NotReadyError
 from features.workspace import Workspace
-from serving.models.integrity import parse_json, read_verified
+from serving.models.integrity import MANIFEST, parse_json, read_verified
 from serving.models.model import Model, promoted
 from serving.scoring.eligibility import Context, Rules
 from serving.scoring.explain import Fact, Wording
@@ -120,7 +121,7 @@ class Snapshot:
     """One verified `scores/<version>/` folder, as far as the service needs it.
 
     `shown`: model → account id → the reasons that were told of it that night (`scoring.steady`);
-    `night`: by the digest of a bundle what that night worked out.
+    `night`: by the digest of a bundle what that night worked out; `scored_at`: when it was.
     """
 
     version: str
@@ -129,6 +130,7 @@ class Snapshot:
     wordings: Mapping[str, Wording]
     company: Mapping[str, Any]
     rules: Rules
+    scored_at: datetime
     profiles: tuple[Profile, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
     lives: Lives | None = None
@@ -161,7 +163,8 @@ def an_account(workspace: Workspace) -> str:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Verify a snapshot by its manifest and read it; InputError for any defect."""
-    contents, _ = read_verified(folder, FILES, do=SCORE_AGAIN, also=(*LATER, SHOWN, PARTS))
+    also = (*LATER, SHOWN, PARTS)
+    contents, manifest = read_verified(folder, FILES, do=SCORE_AGAIN, also=also)
     shown = parse_json(contents[SHOWN], folder / SHOWN) if SHOWN in contents else {}
     peers = parse_json(contents["peers.json"], folder / "peers.json")
     company = parse_json(contents["company.json"], folder / "company.json")
@@ -173,12 +176,21 @@ def load_snapshot(folder: Path) -> Snapshot:
         profiles = read_profiles(contents[PROFILES], table.ids)
         lives = _lives(contents, folder, table.ids)
         night = read_night(contents[PARTS], len(table.ids)) if PARTS in contents else {}
+        scored = _scored_at(manifest, folder)
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder} with a wrong part ({error!r})", do=SCORE_AGAIN) from None
     meanings = parse_json(contents["meanings.json"], folder / "meanings.json")
     return Snapshot(
-        folder.name, table, peers, wordings, company, rules, profiles, meanings, lives, shown, night
-    )
+        folder.name, table, peers, wordings, company, rules, scored, profiles, meanings, lives,
+        shown, night,
+    )  # fmt: skip
+
+
+def _scored_at(manifest: Mapping[str, Any], folder: Path) -> datetime:
+    """When a snapshot was made; of one that does not say it, when its manifest was written."""
+    if "scored_at" in manifest:
+        return datetime.fromisoformat(manifest["scored_at"]).astimezone(UTC)
+    return datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
 
 
 def _lives(contents: Mapping[str, bytes], folder: Path, ids: tuple[str, ...]) -> Lives | None:

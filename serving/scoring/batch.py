@@ -9,7 +9,7 @@ every score before the snapshot is current.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -279,9 +279,10 @@ def _records(scorer: Scorer, scores: Scores) -> Iterator[dict[str, Any]]:
 
 
 def write_manifest(folder: Path, files: tuple[str, ...], day: date, models: list[Model]) -> None:
-    """Write the manifest of a snapshot: its day, the models, the sha256 of each file."""
+    """Write the manifest of a snapshot: its day, when it is, the models, each file's sha256."""
     manifest = {
         "as_of": day.isoformat(),
+        "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "models": {model.name: model.version for model in models},
         "sha256": {name: digest((folder / name).read_bytes()) for name in files},
     }

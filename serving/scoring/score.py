@@ -1,9 +1,12 @@
 """Probabilities → grades, ranks, intervals, curves; contributions → parts by signal. All pure."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from features.incidence import median, risks
 from serving.models.model import Model
 
 TOLD_DAYS = (30, 60, 90)
@@ -74,10 +77,23 @@ def interval(model: Model, log_odds: float) -> tuple[float, float] | None:
     return float(expit(min(low, log_odds))), float(expit(max(high, log_odds)))
 
 
-def curve(model: Model, rows: NDArray[np.float32]) -> list[list[dict[str, float]]]:
-    """For each row the risk by each of 30, 60 and 90 days; empty where the model tells no when."""
+def how_soon(
+    model: Model, rows: NDArray[np.float32], log_odds: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """For each row the risk by 30, 60 and 90 days, and when it reaches a half, if it does.
+
+    Empty where the model tells no when. `log_odds`: what the model says of the rows; within its own
+    window the curve says the same.
+    """
     if model.when is None or not len(rows):
-        return [[] for _ in rows]
+        return [{} for _ in rows]
     told = [(k, day) for k, day in enumerate(model.when.days) if day in TOLD_DAYS]
-    risks = model.when.risks(rows).tolist()
-    return [[{"days": day, "risk": row[k]} for k, day in told] for row in risks]
+    summed = model.when.hazards(rows, log_odds)
+    halves = median(summed, model.when.days)
+    return [
+        {
+            **({"curve": [{"days": day, "risk": row[k]} for k, day in told]} if told else {}),
+            **({"median_days": half} if half is not None else {}),
+        }
+        for row, half in zip(risks(summed).tolist(), halves, strict=True)
+    ]

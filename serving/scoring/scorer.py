@@ -18,7 +18,7 @@ from serving.scoring.accounts import Encoder, Snapshot, Table, encoder
 from serving.scoring.eligibility import why_not
 from serving.scoring.explain import context_of, reasons
 from serving.scoring.remembered import Remembered
-from serving.scoring.score import by_signal, curve, interval, letter, rank, thresholds
+from serving.scoring.score import by_signal, how_soon, interval, letter, rank, thresholds
 from serving.scoring.steady import shown
 
 BLOCK = 5_000
@@ -139,13 +139,11 @@ class Scorer:
         self, scores: Scores, *, explain: bool = True, when: bool = True
     ) -> list[dict[str, Any]]:
         """The scores as they are told: plain values, the curve, the reasons in words."""
-        risks = curve(self.model, scores.inputs) if when else [[]] * len(scores.ids)
-        answers = [
-            self._answer(*told) | ({"curve": risk} if risk else {})
-            for *told, risk in zip(
-                scores.ids, scores.chances.tolist(), scores.log_odds.tolist(), risks, strict=True
-            )
-        ]
+        each = zip(scores.ids, scores.chances.tolist(), scores.log_odds.tolist(), strict=True)
+        answers = [self._answer(*told) for told in each]
+        if when:
+            soon = how_soon(self.model, scores.inputs, scores.log_odds)
+            answers = [answer | risk for answer, risk in zip(answers, soon, strict=True)]
         if explain and scores.parts is not None:
             for answer, row, parts in zip(answers, scores.rows, scores.parts.tolist(), strict=True):
                 answer["reasons"] = self._reasons(int(row), parts[:-1])

@@ -3,7 +3,7 @@
 Each observation becomes one row for each stretch of days (0-7, 7-14, 14-30, 30-60, 60-90) that was
 wholly observed and that it had not left through the outcome; the stretch's number is one more
 column. What a competing change ended stays among the rows as a 0, so that the risks are cumulative
-incidences, as the labels are: P(outcome by day d) = 1 − ∏(1 − h), rising in d by construction.
+incidences, as the labels are (`features.incidence`), rising by construction.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from features.incidence import hazards
 from features.settings import Training
 from training.dataset import Column, Dataset, Floats, Mask, schema
 from training.fitting.calibrate import INTERCEPT_ONLY_UNDER, SLOPES, Affine, fold, margins
@@ -64,9 +65,9 @@ class When:
     slope: float
     parameters: dict[str, Any] = field(default_factory=dict)
 
-    def risks(self, X: NDArray[np.float32], threads: int = 1) -> Floats:
-        """Rows × edges: the chance that the outcome has come by each of the days."""
-        return curve(self.margins(X, threads))
+    def hazards(self, X: NDArray[np.float32], threads: int = 1) -> Floats:
+        """Rows × edges: the hazards of the outcome, summed to each of the days."""
+        return hazards(self.margins(X, threads))
 
     def margins(self, X: NDArray[np.float32], threads: int = 1) -> Floats:
         """Rows × stretches: calibrated log-odds of the outcome within each, if not before."""
@@ -78,36 +79,18 @@ class When:
             found[:, stretch] = margins(self.booster, wide, threads) + offset
         return found
 
-    def described(self) -> dict[str, Any]:
-        """`when.json`: the columns, the days, the offsets and how a curve comes of them."""
+    def described(self, window: tuple[int, int]) -> dict[str, Any]:
+        """`when.json`: the columns, the days, the offsets and how a curve comes of them.
+
+        `window`: the days of the direct model's own outcome, (from, to].
+        """
         return schema([*self.columns, STRETCH]) | {
             "edges": list(self.edges),
             "offsets": [float(o) for o in self.offsets],
-            "curve": "risk by edge k = 1 - prod over stretches 0..k of (1 - sigmoid(raw + offset))",
+            "window": list(window),
+            "curve": "risk by edge k = 1 - exp(-a * sum over stretches 0..k of softplus(raw + "
+            "offset)); a: such that the risk within the window is the model's own score",
         }
-
-
-def curve(margins: Floats) -> Floats:
-    """Log-odds of each stretch (rows × stretches) → the risk by each stretch's end.
-
-    >>> curve(np.array([[0.0, 0.0, -50.0]])).round(6).tolist()
-    [[0.5, 0.75, 0.75]]
-    """
-    return -np.expm1(np.cumsum(-np.logaddexp(0.0, margins), axis=1))
-
-
-def median(risks: Floats, edges: tuple[int, ...]) -> list[float | None]:
-    """Days until the risk reaches one half, None where it does not within the edges.
-
-    Within a stretch the hazard is taken as constant.
-
-    >>> median(np.array([[0.2, 0.75], [0.1, 0.3], [0.75, 0.9]]), (10, 20))
-    [14.0..., None, 5.0]
-    """
-    days = np.array([0, *edges], dtype=float)
-    left = -np.log1p(-np.minimum(np.column_stack([np.zeros(len(risks)), risks]), 1 - 1e-12))
-    half = np.log(2.0)
-    return [float(np.interp(half, row, days)) if row[-1] >= half else None for row in left]
 
 
 def follow(

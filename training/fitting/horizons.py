@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logit
 
+from features.incidence import agreeing, risks
 from features.settings import Training
 from training import slices
 from training.dataset import Floats, Mask
@@ -34,14 +35,20 @@ class Horizon:
 
 
 def horizons(
-    when: When, watch: Watch, direct: Floats, training: Training, seen: Mask
+    when: When,
+    watch: Watch,
+    direct: Floats,
+    window: tuple[int, int],
+    training: Training,
+    seen: Mask,
 ) -> tuple[Horizon, ...]:
     """Figures of every horizon that the test period holds, by the day.
 
-    `watch`: the test rows; `direct`: the direct model's log-odds of them; `seen`: whether their
-    account was learnt from.
+    `watch`: the test rows; `direct`: the direct model's log-odds of them, which are about the days
+    of `window`; `seen`: whether their account was learnt from.
     """
-    risks = when.risks(watch.data.X, training.threads)
+    summed = when.hazards(watch.data.X, training.threads)
+    told = risks(agreeing(summed, direct, when.edges, window))
     found = []
     for place, days in enumerate(when.edges):
         rows = watch.seen >= days
@@ -50,7 +57,7 @@ def horizons(
             continue
         part = watch.take(rows)
         found.append(
-            _horizon(days, risks[rows, place], came, part, direct[rows], training, seen[rows])
+            _horizon(days, told[rows, place], came, part, direct[rows], training, seen[rows])
         )
     return tuple(found)
 

@@ -70,6 +70,7 @@ class Score(Body):
     lead_days: int
     horizon_days: int
     curve: list[Risk] = Field(default=[], description="absent where the model does not tell when")
+    median_days: float = absent("days until the risk is a half; absent where it stays below")
     reasons: list[ReasonBody] = Field(default=[], description="absent when not asked for")
 
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from serving.console.drawings.svg import drawing, element, path
 from serving.console.format import day, percent
 
-WIDTH, HEIGHT = 640.0, 130.0
+WIDTH, HEIGHT = 360.0, 120.0
 LEFT, RIGHT, TOP, BOTTOM = 26.0, 26.0, 26.0, 24.0
 Point = tuple[dt.date, float]
 

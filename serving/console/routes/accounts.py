@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from serving.api.backing import Backing
 from serving.api.chosen import scorer_of
+from serving.api.problems import ProblemError
 from serving.api.routes.reviews import added
 from serving.console.access import check_written, session_of, signed_in
 from serving.console.drawings import lanes, waterfall
@@ -26,7 +27,7 @@ from serving.console.views.account import Account, account
 from serving.console.views.desk import Desk, Desks
 from serving.console.views.moved import Moved, moved, points
 from serving.console.views.past import past
-from serving.console.views.reviews import MOST_LISTED, asked, rest, reviewed
+from serving.console.views.reviews import MOST_LISTED, NOTHING, Typed, asked, rest, reviewed
 from serving.console.views.shell import shell
 from serving.console.views.whatif import WhatIf, what_if
 from serving.ledger.reviews import CONSOLE, listed
@@ -44,12 +45,16 @@ def routes(backing: Backing, desks: Desks) -> APIRouter:
         )
         return await part(request, backing, desk, account_id)
 
-    @router.post(f"{HOME}/reviews/{{account_id:path}}", dependencies=signed_in("reviewer"))
+    @router.post(f"{HOME}/accounts/{{account_id:path}}", dependencies=signed_in("reviewer"))
     async def review(request: Request, account_id: str) -> Response:
         form = await form_of(request)
         check_written(request, form)
         desk = await asyncio.to_thread(desks.of, backing.state())
-        said, until = asked(form), rest(form, date.fromisoformat(desk.table.as_of))
+        try:
+            said, until = asked(form), rest(form, date.fromisoformat(desk.table.as_of))
+        except ProblemError as error:
+            wrong = error.detail.replace("snoozed_until:", "Let it rest until:")
+            return await _whole(request, backing, desk, account_id, Typed(form, wrong))
         who = session_of(request).user.name
         await added(backing, account_id, said, CONSOLE, user=who, snoozed_until=until)
         place = f"{HOME}/accounts/{quote(account_id, safe='')}"
@@ -58,28 +63,31 @@ def routes(backing: Backing, desks: Desks) -> APIRouter:
     return router
 
 
-async def _whole(request: Request, backing: Backing, desk: Desk, account_id: str) -> Response:
+async def _whole(
+    request: Request, backing: Backing, desk: Desk, account_id: str, typed: Typed = NOTHING
+) -> Response:
     """The whole page, with the movement and the what-if that its address asks for."""
     found = await asyncio.to_thread(_found, request, desk, account_id)
     change, sliders = None, None
     if found.why:
         change = await _moved(request, backing, account_id, found.why.words.model)
         sliders = await asyncio.to_thread(_what_if, request, backing, desk, found)
-    return await asyncio.to_thread(_page, request, backing, desk, found, change, sliders)
+    return await asyncio.to_thread(_page, request, backing, desk, found, change, sliders, typed)
 
 
 def _page(
     request: Request, backing: Backing, desk: Desk, found: Account, change: Moved | None,
-    sliders: WhatIf | None,
+    sliders: WhatIf | None, typed: Typed,
 ) -> Response:  # fmt: skip
     session, why = session_of(request), found.why
-    around = shell(desk.state, backing.workspace, session, why.words.key if why else "")
+    around = shell(desk.state, session, why.words.key if why else "")
     said = reviewed(
         backing.ledger, found.account, found.as_of, session.csrf, session.user.may("reviewer")
     )
     verdicts = listed(backing.ledger, found.account, MOST_LISTED)
     return page(
-        request, "account.html", shell=around, account=found, moved=change, what_if=sliders,
+        request, "account.html", status=422 if typed.wrong else 200, typed=typed,
+        shell=around, account=found, moved=change, what_if=sliders,
         across=waterfall.scale(why.base, why.steps) if why else None, reviews=said,
         kept=request.query_params.get("kept") == "1", history=history,
         past=past(desk, found, change.points if change else (), verdicts), lanes=lanes,

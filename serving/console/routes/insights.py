@@ -27,7 +27,7 @@ def routes(backing: Backing) -> APIRouter:
 
 
 def _page(request: Request, backing: Backing) -> Response:
-    around = shell(backing.state(), backing.workspace, session_of(request), "insights")
+    around = shell(backing.state(), session_of(request), "insights")
     return page(
         request, "insights.html", shell=around, found=found(backing.workspace),
         interval=interval, one=math.log(1),

@@ -26,7 +26,7 @@ def routes(backing: Backing, desks: Desks) -> APIRouter:
     @router.get(f"{HOME}/models", dependencies=signed_in())
     async def every(request: Request) -> Response:
         state = backing.state()
-        around = shell(state, backing.workspace, session_of(request), "models")
+        around = shell(state, session_of(request), "models")
         return page(request, "models.html", shell=around, models=summaries(state), state=state)
 
     @router.get(f"{HOME}/models/{{name}}", dependencies=signed_in())
@@ -40,7 +40,7 @@ def _page(request: Request, backing: Backing, desks: Desks, name: str) -> Respon
     state = backing.state()
     if name not in state.scorers or name not in BY_MODEL:
         raise ProblemError("not-found", f"Found no promoted model called {shown(name)}.")
-    around = shell(state, backing.workspace, session_of(request), "models")
+    around = shell(state, session_of(request), "models")
     return page(
         request, "model.html", shell=around, card=card(state.scorers[name]), chance=CHANCE,
         watch=watch(desks.of(state), name, backing.workspace, backing.ledger),

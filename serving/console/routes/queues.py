@@ -16,7 +16,7 @@ from serving.console.views.desk import Desk, Desks
 from serving.console.views.export import exported
 from serving.console.views.picked import Asker
 from serving.console.views.queue import part
-from serving.console.views.shell import scored_at, shell
+from serving.console.views.shell import shell
 from serving.console.views.words import QUEUES, Words
 from serving.ledger.reviews import settled
 
@@ -42,14 +42,14 @@ def _add(router: APIRouter, backing: Backing, desks: Desks, words: Words) -> Non
 def _page(request: Request, backing: Backing, desks: Desks, words: Words) -> Response:
     state = backing.state()
     if not state.answering or words.model not in (desk := desks.of(state)).state.scorers:
-        around = shell(state, backing.workspace, session_of(request), words.key)
+        around = shell(state, session_of(request), words.key)
         return page(request, "not_ready.html", shell=around, words=words, state=state)
-    around = shell(desk.state, backing.workspace, session_of(request), words.key)
+    around = shell(desk.state, session_of(request), words.key)
     wanted = asked(request.query_params.multi_items())
     shown = part(desk, words, wanted, _asker(request, backing, desk, words))
     partial = request.headers.get("hx-target") == "results"
     template = "results.html" if partial else "queue.html"
-    answer = page(request, template, shell=around, part=shown)
+    answer = page(request, template, shell=around, part=shown, partial=partial)
     if partial:
         answer.headers["hx-push-url"] = shown.address()
     return answer
@@ -66,7 +66,7 @@ def _export(request: Request, backing: Backing, desks: Desks, words: Words) -> R
 
 def _asker(request: Request, backing: Backing, desk: Desk, words: Words) -> Asker:
     """Who reads a queue, with the accounts that they have looked at since these were scored."""
-    since = scored_at(desk.state, backing.workspace) or datetime.now(UTC)
+    since = desk.snapshot.scored_at
     user, today = session_of(request).user.name, datetime.now(UTC).date()
     return Asker(backing.ledger, settled(backing.ledger, user, words.model, since, today))
 

@@ -83,6 +83,6 @@ def _nothing() -> str:
 
 def _page(request: Request, backing: Backing, status: int = 200, **told: object) -> Response:
     session = session_of(request)
-    around = shell(backing.state(), backing.workspace, session, "settings")
+    around = shell(backing.state(), session, "settings")
     shown = access(backing.ledger, session.user, **told)
     return page(request, "settings.html", status=status, shell=around, access=shown, place=PLACE)

@@ -40,7 +40,7 @@ def _swarm(
 ) -> Response:
     desk = desks.of(backing.state())
     found = swarms.of(desk, model)
-    around = shell(desk.state, backing.workspace, session_of(request), found.words.key)
+    around = shell(desk.state, session_of(request), found.words.key)
     return page(
         request, "shap_queue.html", shell=around, swarm=found, lane=beeswarm.lane,
         axis=beeswarm.axis,
@@ -52,7 +52,7 @@ def _account(
 ) -> Response:
     desk = desks.of(backing.state())
     found = shap(desk, model, account_id)
-    around = shell(desk.state, backing.workspace, session_of(request), found.words.key)
+    around = shell(desk.state, session_of(request), found.words.key)
     across, rest = waterfall.scale(found.base, found.steps), found.features[FIRST:]
     together = Step("", "", rest[0].step.start, rest[-1].step.end) if rest else None
     return page(

@@ -33,6 +33,16 @@ document.addEventListener("keydown", (event) => {
   if (used) event.preventDefault();
 });
 
+// The way back from an account leads to the part of the queue that was left.
+addEventListener("pagehide", () => {
+  if (document.getElementById("filters")) sessionStorage.setItem(location.pathname, location.search);
+});
+document.addEventListener("DOMContentLoaded", () => {
+  for (const back of document.querySelectorAll(".crumb a")) {
+    back.search = sessionStorage.getItem(back.pathname) ?? back.search;
+  }
+});
+
 // A slider says where it stands while the model is being asked.
 document.addEventListener("input", (event) => {
   if (event.target.type !== "range") return;

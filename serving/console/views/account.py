@@ -18,7 +18,7 @@ from serving.console.views.nextstep import with_plays
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.alike import alike
 from serving.scoring.eligibility import POPULATIONS, Context
-from serving.scoring.score import curve
+from serving.scoring.score import how_soon
 from serving.scoring.scorer import Scorer, Scores
 
 STEPS = 8
@@ -163,6 +163,7 @@ def _why(scorer: Scorer, row: int) -> Why:
     *parts, base = scores.parts[0].tolist()
     order = sorted(range(len(parts)), key=lambda i: (-abs(parts[i]), model.signals[i]))
     used = [i for i in order if parts[i] != 0]
+    [soon] = how_soon(model, scores.inputs, scores.log_odds)
     said = [phrase(snapshot, row, model.signals[i], parts[i]) for i in used]
     first = {name[1:]: place for place, name in enumerate(scorer.shown(row, parts))}
     told = sorted(said, key=lambda p: first.get(p.signal, len(said)))
@@ -173,13 +174,13 @@ def _why(scorer: Scorer, row: int) -> Why:
         base=base,
         log_odds=float(scores.log_odds[0]),
         steps=tuple(waterfall(base, [parts[i] for i in used], said)),
-        act=with_plays(snapshot, model.name, [p for p in told if p.kind == "act"][:REASONS], 2),
+        act=with_plays(scorer, row, [p for p in told if p.kind == "act"][:REASONS], 2),
         context=tuple(p for p in told if p.kind != "act")[:REASONS],
         contributions=tuple(
             Contribution(model.signals[i], snapshot.wordings[model.signals[i]].label, parts[i])
             for i in used
         ),
-        curve=tuple(By(int(c["days"]), c["risk"]) for c in curve(model, scores.inputs)[0]),
+        curve=tuple(By(int(c["days"]), c["risk"]) for c in soon.get("curve", ())),
         horizon_days=int(model.card["horizon_days"]),
         lead_days=int(model.card["lead_days"]),
         confidence=confidence(model.card, float(scores.chances[0]), BY_MODEL[model.name].happened),

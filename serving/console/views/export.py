@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 
 from serving.console.views.asked import Asked
 from serving.console.views.desk import Desk
@@ -22,7 +23,7 @@ def exported(desk: Desk, words: Words, asked: Asked, asker: Asker = NOBODY) -> b
     writer = csv.writer(sink, quoting=csv.QUOTE_MINIMAL)
     writer.writerow(_header(words))
     for line in lines(desk, words, rows, asker.ledger):
-        writer.writerow([safe(value) for value in _values(words, line)])
+        writer.writerow([safe(value) for value in _values(words, line, desk.known.renewals)])
     return sink.getvalue().encode("utf-8-sig")
 
 
@@ -46,7 +47,7 @@ def _header(words: Words) -> list[str]:
             "next_step"]  # fmt: skip
 
 
-def _values(words: Words, line: Line) -> Iterable[str | float]:
+def _values(words: Words, line: Line, renewals: Mapping[str, date]) -> Iterable[str | float]:
     yield from (
         line.account,
         line.name,
@@ -59,7 +60,7 @@ def _values(words: Words, line: Line) -> Iterable[str | float]:
     if words.by_money:
         yield line.expected
     if words.renews:
-        yield _exact(line.renewal)
+        yield renewals[line.account].isoformat() if line.account in renewals else ""
     yield line.moved.change if line.moved else ""
     yield line.champion.text if line.champion is not NONE else ""
     yield _exact(line.contact)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from features.event_words import capital
 from serving.console.format import day, exact_money, money, percent, span, whole
 from serving.console.views.facts import NONE, Shown
 
@@ -82,7 +83,8 @@ def _way(way: Mapping[str, Any]) -> Way:
     last = passage["within"][WITHIN[-1]]["value"]
     half = passage["days"][HALF]["value"]
     return Way(
-        f"{_named(way['start'])} → {_named(way['to'])}", passage["began"], within, last or 0.0,
+        capital(f"{_named(way['start'])} → {_named(way['to'])}"), passage["began"], within,
+        last or 0.0,
         NONE if half is None else Shown(span(max(1, round(half))), f"{half:g} days"),
     )  # fmt: skip
 

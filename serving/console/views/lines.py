@@ -76,7 +76,7 @@ def _line(desk: Desk, words: Words, row: int, most: float, touched: Review | Non
     top = desk.leading[words.model].top[row].tolist()
     as_of = date.fromisoformat(snapshot.table.as_of)
     reasons = _reasons(snapshot, row, scorer.model.signals, top)
-    played = with_plays(snapshot, words.model, reasons)
+    played = with_plays(scorer, row, reasons)
     return Line(
         account=account,
         name=desk.known.name(account),

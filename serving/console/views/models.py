@@ -1,5 +1,6 @@
 """What a model's card says, in plain words first; what it does not say is left out."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,7 +121,7 @@ def card(scorer: Scorer) -> Card:
         backtest=tuple(backtest),
         slices=tuple(slices),
         bins=tuple(_bins(told)),
-        conditions=tuple(Condition(c["what"], c["figure"], c["passed"]) for c in conditions),
+        conditions=tuple(map(_condition, conditions)),
         learnt=tuple(_learnt(told)),
         span=(min(low, CHANCE) - 0.01, min(high + 0.01, 1.0)),
         simulated=bool(told.get("simulated")),
@@ -230,6 +231,20 @@ def _bins(card: Mapping[str, Any]) -> list[Bin]:
     return [Bin(**{k: b[k] for k in fields if k in b}) for b in found]
 
 
+def _condition(told: Mapping[str, Any]) -> Condition:
+    """A condition of the gate in words: a rival by its name above, numbers and days as elsewhere.
+
+    >>> _condition({"what": "AUC not worse than mrr", "figure": "1311", "passed": True})
+    Condition(what="AUC not worse than 'MRR alone'", figure='1,311', passed=True)
+    >>> _condition({"what": "", "figure": "until 2025-06-09: 0.7", "passed": True}).figure
+    'until 9 Jun 2025: 0.7'
+    """
+    what, than, rival = told["what"].rpartition(" than ")
+    what = f"{what}{than}'{RIVALS[rival]}'" if rival in RIVALS else told["what"]
+    figure = re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda found: _date(found[0]), told["figure"])
+    return Condition(what, whole(int(figure)) if figure.isdecimal() else figure, told["passed"])
+
+
 def _learnt(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = []
     if "rows" in card and "accounts" in card:
@@ -238,8 +253,8 @@ def _learnt(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         days = f"{_date(test['from'])} to {_date(test['to'])}"
         told.append(("Judged on", f"{_observed(test)}, {days}"))
     if "gap_days" in card:
-        told.append(("Between the two", f"a gap of {plural(card['gap_days'], 'day')}, so that no "
-                     "outcome was known while it learnt"))  # fmt: skip
+        told.append(("Between the two", f"a gap of at least {plural(card['gap_days'], 'day')}, so "
+                     "that no outcome was known while it learnt"))  # fmt: skip
     if "created_at" in card:
         told.append(("Trained on", _date(card["created_at"])))
     return told

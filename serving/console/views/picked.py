@@ -48,8 +48,10 @@ def matching(desk: Desk, model: str, asked: Asked, asker: Asker = NOBODY) -> Mas
         wanted &= np.array([asked.q.casefold() in text for text in desk.haystack], dtype=bool)
     if asked.grade:
         wanted &= queues.grades(model).among(asked.grade)
-    if asked.reason in (signals := queues.scorers[model].model.signals):
-        wanted &= (desk.leading[model].top == signals.index(asked.reason)).any(axis=1)
+    if asked.reason:
+        signals = queues.scorers[model].model.signals
+        known = [place for place, signal in enumerate(signals) if signal == asked.reason]
+        wanted &= np.isin(desk.leading[model].top, known).any(axis=1)
     if asked.size:
         wanted &= sized(desk, asked.size)
     if asked.renewal:

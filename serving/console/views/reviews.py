@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -42,6 +42,17 @@ class Reviews:
     listed: tuple[Said, ...]
     earliest: str
     latest: str
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A form that was not taken: what it holds, and what is wrong with it."""
+
+    form: Mapping[str, str] = field(default_factory=dict)
+    wrong: str = ""
+
+
+NOTHING = Typed()
 
 
 def reviewed(ledger: Engine, account_id: str, today: dt.date, csrf: str, may: bool) -> Reviews:

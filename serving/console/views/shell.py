@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from features.workspace import Workspace
 from serving.console.format import ago, day, instant
 from serving.ledger.sessions import Session
-from serving.models.integrity import MANIFEST
 from serving.state import State
 
 STALE_AFTER = timedelta(hours=48)
@@ -51,11 +49,11 @@ class Shell:
     failed: tuple[tuple[str, str], ...] = ()
 
 
-def shell(state: State, workspace: Workspace, session: Session, here: str) -> Shell:
+def shell(state: State, session: Session, here: str) -> Shell:
     """What stands around a page of the state."""
     failed = () if state.snapshot is None else tuple(state.failed.items())
     places = PLACES + (FOR_ADMINS if session.user.may("admin") else ())
-    fresh = freshness_of(state, workspace)
+    fresh = freshness_of(state)
     return Shell(company_of(state), session, here, places, fresh, failed)
 
 
@@ -67,23 +65,12 @@ def company_of(state: State) -> Company:
     return Company(str(told["name"]), bool(told["simulated"]), str(told["currency"]))
 
 
-def freshness_of(state: State, workspace: Workspace) -> Freshness | None:
+def freshness_of(state: State) -> Freshness | None:
     """How fresh the scores are; None before there are any."""
-    if state.snapshot is None or (scored := scored_at(state, workspace)) is None:
-        return None
-    as_of = date.fromisoformat(state.snapshot.table.as_of)
-    return freshness(scored, as_of, datetime.now(UTC))
-
-
-def scored_at(state: State, workspace: Workspace) -> datetime | None:
-    """When the accounts of a state were scored."""
     if state.snapshot is None:
         return None
-    manifest = workspace.scores / state.snapshot.version / MANIFEST
-    try:
-        return datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
-    except OSError:
-        return None
+    as_of = date.fromisoformat(state.snapshot.table.as_of)
+    return freshness(state.snapshot.scored_at, as_of, datetime.now(UTC))
 
 
 def freshness(scored: datetime, as_of: date, now: datetime) -> Freshness:
