@@ -173,6 +173,36 @@ def test_a_page_of_a_snapshot_that_does_not_tell_the_past_is_whole_without_it(
     assert "Timeline" not in text
 
 
+@pytest.mark.parametrize(("population", "term", "others"), [
+    ("former", None, {"Customer for", "Renews", "Ends", "Trial ends"}),
+    ("customer", "Renews", {"Ends", "Trial ends"}),
+    ("prospect", "Trial ends", {"Customer for", "Renews", "Ends"}),
+])  # fmt: skip
+def test_a_profile_says_only_what_is_true_of_its_kind_of_account(
+    state: State, population: str, term: str | None, others: set[str]
+) -> None:
+    """A former customer is none for any time; a trial does not renew."""
+    made, table = desk(state), state.snapshot.table
+    ids = [a for a, c in zip(table.ids, table.contexts, strict=True) if c.population == population]
+    told = [{label for label, _ in account(made, name).profile} for name in ids]
+    assert told
+    assert not any(labels & others for labels in told)
+    ending = [term in labels for labels in told]
+    assert any(ending) == (term is not None)
+    assert population != "customer" or all(ending)
+
+
+def test_an_account_that_no_model_is_about_shows_its_past_all_the_same(state: State) -> None:
+    """Timeline, people, index and what was said, but no form that asks about no number."""
+    contexts, ids = state.snapshot.table.contexts, state.snapshot.table.ids
+    name = next(ids[r] for r, c in enumerate(contexts) if c.population == "former")
+    html = InProcess(served().workspace, state).as_("reviewer").page(f"/console/accounts/{name}")
+    for shown in ("the account is a former customer", "Timeline", "People", "Verdicts",
+                  "Customer Behavior Index", "No model gives it a number today"):  # fmt: skip
+        assert shown in words(html)
+    assert 'name="verdict"' not in html
+
+
 def test_an_account_of_which_nothing_happened_says_so(state: State) -> None:
     """No person, no milestone, no change, no ticket: each card says what is not there."""
     _, name, _ = champion_of(state)

@@ -122,7 +122,10 @@ def test_a_slider_asks_the_model_and_as_a_form_too(console: Console) -> None:
 
 
 def test_why_it_moved_adds_up_and_bad_days_are_told(console: Console) -> None:
-    """Two days of the ledger, one put there by hand: the causes sum to the difference."""
+    """Two days of the ledger, one put there by hand: the causes sum to the difference.
+
+    Swapped days are put in order; a typed day stays in its field.
+    """
     account = a_customer(console)
     scored_twice(console, account)
     address = f"/console/accounts/{account}?model=churn"
@@ -133,9 +136,22 @@ def test_why_it_moved_adds_up_and_bad_days_are_told(console: Console) -> None:
         assert difference == pytest.approx(0.25, abs=1e-9)
         assert sum(causes) == pytest.approx(difference, abs=1e-9)
         only = {"hx-request": "true", "hx-target": "moved"}
-        for wrong in ("&from=soon", "&from=2999-01-01", "&to=1999-01-01&from=1998-01-01"):
+        for days in ("&from=2026-06-25&to=2026-07-01", "&to=2026-06-25&from=2026-07-01"):
+            told = browser.get(address + days).text
+            assert 'name="from" value="2026-06-25"' in told
+            assert f'data-difference="{difference!r}"' in told
+        for wrong, said in (
+            ("&from=soon", "no day of the calendar: choose two from 24 Jun 2026 to 1 Jul 2026."),
+            ("&from=2999-01-01", "Both days have the score of 1 Jul 2026"),
+            ("&from=2026-06-30&to=2026-06-30", "Choose two different days."),
+            (
+                "&to=1999-01-01&from=1998-01-01",
+                "There is no score from that day or before: the first is of 24 Jun 2026.",
+            ),
+        ):
             told = browser.get(address + wrong, headers=only)
             assert (told.status_code, 'class="notice"' in told.text) == (200, True)
+            assert said in told.text
 
 
 def scored_twice(console: Console, account: str) -> None:

@@ -26,6 +26,13 @@ SHARES = Wording("e", "Shares", "now", "before", "times 'shares' in 28 days", "c
     [
         (LOGINS, 3.0, 14.0, 11.0, "Logins fell from 14 to 3 in 28 days; peers 11"),
         (LOGINS, 14.0, 3.0, 11.0, "Logins rose from 3 to 14 in 28 days; peers 11"),
+        (LOGINS, 939.0, 1371.0, 48.0, "Logins: 939 in 28 days; high beside peers' 48"),
+        (LOGINS, 4.0, 3.0, 11.0, "Logins: 4 in 28 days; low beside peers' 11"),
+        (LOGINS, 22.0, 24.0, 11.0, "Logins: 22 in 28 days; high beside peers' 11"),
+        (LOGINS, 21.0, 24.0, 11.0, "Logins fell from 24 to 21 in 28 days; peers 11"),
+        (LOGINS, 3.0, 14.0, 1.0, "Logins fell from 14 to 3 in 28 days; peers 1"),
+        (LOGINS, 3.0, 0.0, 11.0, "Logins rose from 0 to 3 in 28 days; peers 11"),
+        (LOGINS, 1.0, 2.0, 0.0, "Logins fell from 2 to 1 in 28 days; peers 0"),
         (LOGINS, 5.0, 5.0, 11.0, "Logins stayed at 5 in 28 days; peers 11"),
         (LOGINS, 0.0, 0.0, 0.0, "Logins stayed at 0 in 28 days; peers 0"),
         (LOGINS, math.nan, 14.0, 11.0, "Logins: no data, 14 before; peers 11"),

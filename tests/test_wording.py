@@ -54,6 +54,7 @@ def test_every_signal_has_words_for_rising_falling_high_and_low(
         "rose": told(wording, 7.0, 3.0, 5.0), "fell": told(wording, 2.0, 6.0, 5.0),
         "stayed": told(wording, 4.0, 4.0, 4.0), "high": told(wording, 9.0, None, 1.0),
         "low": told(wording, 0.0, None, 8.0), "below": told(wording, below(wording), None, 1.0),
+        "still high": told(wording, 7.0, 9.0, 1.0), "still low": told(wording, 3.0, 2.0, 9.0),
         "missing": told(wording, float("nan"), None, 3.0),
     }  # fmt: skip
     for text in cases.values():
@@ -72,6 +73,8 @@ def test_every_signal_has_words_for_rising_falling_high_and_low(
         assert " rose from " in cases["rose"]
         assert " fell from " in cases["fell"]
         assert " stayed at " in cases["stayed"]
+        assert "; high beside peers' " in cases["still high"]
+        assert "; low beside peers' " in cases["still low"]
 
 
 def test_events_of_a_product_are_told_as_a_person_would_say_them() -> None:

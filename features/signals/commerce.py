@@ -99,7 +99,7 @@ def support(settings: Settings) -> Iterator[Declared]:
     yield m.done()
     if events.tickets_closed:
         still_open = Linear((1.0, -1.0), (Total("tickets"), Total("tickets_closed")))
-        m = signal("open_tickets", "Support tickets open", "now", now="tickets_open",
+        m = signal("open_tickets", "Support tickets open", "", now="tickets_open",
                    group="support", direction=-1)
         m.add("tickets_open", "tickets opened and not yet closed", still_open)
         m.add("tickets_closed_28d", "tickets closed in the last 28 days",
@@ -132,10 +132,10 @@ def sentiment(settings: Settings) -> Iterator[Declared]:
 
 
 def journeys(settings: Settings) -> Iterator[Declared]:
-    """How far the account has come: milestones, journeys, time in its present state."""
-    m = signal("state", "Time in the present state", "", now="days_in_state", unit="days",
-               kind="context", group="journeys", direction=0)
-    m.add("days_in_state", "days since the trial, the subscription or its end began",
+    """How far the account has come: milestones, journeys, time since its subscription began."""
+    m = signal("state", "Time since the trial or subscription began", "", now="days_in_state",
+               unit="days", kind="context", group="journeys", direction=0)
+    m.add("days_in_state", "days since the trial, the subscription (free or paid) or its end began",
           Fact("days_in_state"))
     yield m.done()
     if not settings.milestones:

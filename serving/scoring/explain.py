@@ -92,17 +92,48 @@ def sentence(
     >>> logins = Wording("logins", "Logins", "l", "b", "logins in 28 days", "count", "act")
     >>> sentence(logins, {"l": 3.0, "b": 14.0}, {"l": 11.0}, "USD")
     'Logins fell from 14 to 3 in 28 days; peers 11'
+    >>> sentence(logins, {"l": 939.0, "b": 1371.0}, {"l": 48.0}, "USD")
+    "Logins: 939 in 28 days; high beside peers' 48"
     """
+    return "; ".join(filter(None, clauses(wording, facts, peers, currency)))
+
+
+def clauses(
+    wording: Wording, facts: Mapping[str, Fact], peers: Mapping[str, float | None], currency: str
+) -> tuple[str, str]:
+    """Both halves of the sentence: the account's own fact; its peers, empty where not known."""
     if wording.now is None:
-        return f"{wording.label}: several measures together"
+        return f"{wording.label}: several measures together", ""
     now = _known(facts.get(wording.now))
     if wording.unit == "category" or isinstance(now, str):
-        return f"{wording.label}: {now if now is not None else 'not known'}"
+        return f"{wording.label}: {now if now is not None else 'not known'}", ""
     before = _figure(_known(facts.get(wording.before))) if wording.before else None
     peer = _figure(_known(peers.get(wording.now)))
     wording, (now, before, peer) = _readable(wording, (now, before, peer))
-    told = "" if peer is None else f"; peers {number(peer, wording.unit)}"
-    return _own(wording, now, before, currency) + told
+    own = _own(wording, now, before, currency)
+    if peer is None:
+        return own, ""
+    if level := _level(wording, now, before, peer):
+        own = _own(wording, now, None, currency)
+        return own, f"{level} beside peers' {number(peer, wording.unit)}"
+    return own, f"peers {number(peer, wording.unit)}"
+
+
+def _level(wording: Wording, now: float | None, before: float | None, peer: float) -> str:
+    """High or low, where that is the news: far from the peers, and a change that hides it.
+
+    Far: by two at least, and by more than the change. A fall to what is low hides nothing.
+    """
+    if wording.unit in SIGNED or wording.phrase in DISTANCES:
+        return ""
+    if not now or not before or min(now, before, peer) <= 0:
+        return ""
+    if number(now, wording.unit) == number(before, wording.unit):
+        return ""
+    far = max(2.0, before / now, now / before)
+    if now < before:
+        return "high" if now >= far * peer else ""
+    return "low" if peer >= far * now else ""
 
 
 def _readable(

@@ -17,7 +17,7 @@ from serving.console.views.journey import since, state_name
 from serving.console.views.nextstep import with_plays
 from serving.console.views.words import BY_MODEL, Words
 from serving.scoring.alike import alike
-from serving.scoring.eligibility import POPULATIONS
+from serving.scoring.eligibility import POPULATIONS, Context
 from serving.scoring.score import how_soon
 from serving.scoring.scorer import Scorer, Scores
 
@@ -208,7 +208,7 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
         steps.append(Step(reason.short, reason.peers, at, at + part, reason.kind, reason.signal))
         at += part
     if rest := parts[STEPS:]:
-        text = f"{plural(len(rest), 'smaller signal')} together"
+        text = f"{plural(len(rest), 'smaller signal')}{' together' if len(rest) > 1 else ''}"
         steps.append(Step(text, "", at, at + sum(rest), "rest"))
     return steps
 
@@ -216,14 +216,14 @@ def waterfall(base: float, parts: list[float], said: list[Phrase]) -> list[Step]
 def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
     snapshot, table = desk.snapshot, desk.table
     context, profile = table.contexts[row], snapshot.profiles[row]
-    as_of = date.fromisoformat(table.as_of)
+    as_of, paying = date.fromisoformat(table.as_of), context.population == "customer"
     told = [
         ("State", Shown(state_name(profile.state), since(snapshot, row).text)),
         ("Plan", Shown(capital(context.plan or ""))),
         ("MRR", _mrr(desk, row)),
-        ("Renews", renewal(desk.known.renewals.get(table.ids[row]), as_of)),
+        (_term(context), renewal(desk.known.renewals.get(table.ids[row]), as_of)),
         ("Seats", figure(snapshot, row, "seats", "count")),
-        ("Customer for", _since(_days(desk, row, "tenure_days"), as_of)),
+        ("Customer for", _since(_days(desk, row, "tenure_days") if paying else None, as_of)),
         ("Signed up", _ago(context.age_days, as_of)),
         ("Owner", Shown(profile.owner or "")),
         ("Employees", _count(profile.employees)),
@@ -232,6 +232,18 @@ def _profile(desk: Desk, row: int) -> list[tuple[str, Shown]]:
         ("Found us by", Shown(capital(profile.channel or ""))),
     ]
     return [(label, value) for label, value in told if value.text not in ("", NONE.text, "0")]
+
+
+def _term(context: Context) -> str:
+    """What the end of an account's term is to it.
+
+    >>> [_term(Context(who, "team", leaves, False, 90.0, 5.0))
+    ...  for who, leaves in (("prospect", False), ("customer", True), ("customer", False))]
+    ['Trial ends', 'Ends', 'Renews']
+    """
+    if context.population == "prospect":
+        return "Trial ends"
+    return "Ends" if context.cancel_announced else "Renews"
 
 
 def _count(value: float | None) -> Shown:

@@ -35,11 +35,16 @@ def likeness(found: Alike | None, signal_of: Mapping[str, str], labels: Mapping[
     >>> found = Alike(("logins_7d", "logins_28d"), 180, 1)
     >>> print(likeness(found, dict.fromkeys(found.unusual, "l"), {"l": "Logins"}))
     It is unlike what the model learnt from: 2 of 180 facts are outside their usual range, and 99 % of the training data had at most 1. They are about: Logins. Take the number with care.
+    >>> print(likeness(Alike(("logins_7d",), 180, 1), {}, {}))
+    It is like what the model learnt from: 1 of 180 facts is outside their usual range, and 99 % of the training data had at most 1.
     """  # noqa: E501 - the doctest's answer is one line
     if found is None:
         return ""
     count = f"{whole(len(found.unusual))} of {plural(found.of, 'fact')}"
-    usual = f"are outside their usual range, and 99 % of the training data had at most {found.most}"
+    verb = "is" if len(found.unusual) == 1 else "are"
+    usual = (
+        f"{verb} outside their usual range, and 99 % of the training data had at most {found.most}"
+    )
     if not found.unlike:
         return f"It is like what the model learnt from: {count} {usual}."
     names = list(dict.fromkeys(labels[signal_of[name]] for name in found.unusual))

@@ -7,7 +7,7 @@ import numpy as np
 
 from serving.console.format import day, exact, in_days
 from serving.scoring.accounts import Snapshot
-from serving.scoring.explain import Fact, number, sentence
+from serving.scoring.explain import Fact, clauses, number
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def phrase(snapshot: Snapshot, row: int, signal: str, part: float) -> Phrase:
     wording, currency = snapshot.wordings[signal], str(snapshot.company["currency"])
     facts = {name: fact(snapshot, row, name) for name in (wording.now, wording.before) if name}
     peers = snapshot.peers.get(snapshot.table.contexts[row].population, {})
-    own, both = (sentence(wording, facts, p, currency) for p in ({}, peers))
-    return Phrase(signal, own, both[len(own) :].lstrip("; "), wording.kind, part > 0)
+    own, beside = clauses(wording, facts, peers, currency)
+    return Phrase(signal, own, beside, wording.kind, part > 0)
 
 
 def fact(snapshot: Snapshot, row: int, feature: str) -> Fact:
