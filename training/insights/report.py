@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from math import isfinite
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import numpy as np
