@@ -126,6 +126,14 @@ def test_insights_show_what_the_commands_kept(tmp_path) -> None:
     assert "first_value" not in page
 
 
+def test_a_copied_report_still_says_when_it_was_made(tmp_path) -> None:
+    """By what it says itself, the older of the two; not by when its file was written."""
+    workspace = Workspace(tmp_path)
+    keep(workspace, kept_insights() | {"made_at": "2026-07-01T03:05:00+00:00"}, kept_lifecycle())
+    page = InProcess(workspace).as_("viewer").page("/console/insights")
+    assert 'Found <span title="1 Jul 2026, 03:05 UTC">' in page
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"outcomes": 3}', '{"outcomes": [{}]}', "NaN"])
 def test_a_damaged_report_is_told_and_the_other_is_shown(tmp_path, content: str) -> None:
     """What cannot be read is named with the command that makes it again."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -124,7 +124,7 @@ def write(workspace: Workspace, found: Report) -> str:
     """Keep the report in WORKSPACE/insights, where the console reads it; its path."""
     workspace.insights.mkdir(parents=True, exist_ok=True)
     path = workspace.insights / "lifecycle.json"
-    publish_json(path, found.plain())
+    publish_json(path, found.plain() | {"made_at": datetime.now(UTC).isoformat()})
     return str(path)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
@@ -212,7 +213,8 @@ def write(workspace: Workspace, found: Insights) -> tuple[str, ...]:
     """Write the report (JSON) and the confirmed rules (TOML) to WORKSPACE/insights; their paths."""
     folder = workspace.insights
     folder.mkdir(parents=True, exist_ok=True)
-    publish_json(folder / "insights.json", found.plain())
+    made_at = datetime.now(UTC).isoformat()
+    publish_json(folder / "insights.json", found.plain() | {"made_at": made_at})
     written = [folder / "insights.json"]
     if found.paths and found.paths.rules:
         publish_text(folder / "pql_rules.toml", "\n".join(found.paths.rules))

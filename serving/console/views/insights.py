@@ -115,14 +115,20 @@ def _read(path: Path, made: Callable[[Mapping[str, Any]], Made], broken: list[st
 def _made(workspace: Workspace) -> Shown | None:
     """How old the older of the two is."""
     times = [
-        path.stat().st_mtime
+        _made_at(path)
         for name in ("insights.json", "lifecycle.json")
         if (path := workspace.insights / name).is_file()
     ]
     if not times:
         return None
-    then = datetime.fromtimestamp(min(times), UTC)
+    then = min(times)
     return Shown(ago(then), f"{day(then.date())}, {then:%H:%M} UTC")
+
+
+def _made_at(path: Path) -> datetime:
+    """When a report was made; of one that does not say it, when its file was written."""
+    said = _read(path, lambda told: datetime.fromisoformat(told["made_at"]).astimezone(UTC), [])
+    return said or datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _golden(report: Mapping[str, Any]) -> tuple[tuple[Golden, ...], Golden | None]:
