@@ -89,7 +89,8 @@ def unknown(account: str) -> Outputs:
 def _call(body: Mapping[str, Any], call: Any) -> str:
     """What names one execution of an action, however often it is sent."""
     origin, thing = (body.get(name) or {} for name in ("origin", "object"))
-    if not isinstance(call, str) or not call or not isinstance(origin, dict) or not isinstance(thing, dict):
+    named = isinstance(call, str) and call != ""
+    if not named or not isinstance(origin, dict) or not isinstance(thing, dict):
         raise _invalid("callbackId", call, "a text, beside origin and object")
     return "\x1f".join(
         str(part)

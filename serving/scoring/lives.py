@@ -95,7 +95,7 @@ class Lives:
         return pq.read_metadata(pa.BufferReader(self.content))
 
     def life(self, row: int) -> Life:
-        """What the account in a row of the feature table went through; nothing of one made since."""
+        """What the account in a row of the feature table went through; empty if made since."""
         if row >= self._metadata.num_rows:
             return Life()
         told = self._read(row, _COLUMNS)
