@@ -1,5 +1,6 @@
 """`goldpan.toml` as checked, immutable objects; the only configuration."""
 
+from datetime import date
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,7 +30,16 @@ def _zone(name: str) -> str:
     return name
 
 
+def _day(text: str) -> str:
+    """A day's text, if there is such a day."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"'{text}' is no day; say one like '2026-07-01'") from None
+
+
 Zone = Annotated[str, AfterValidator(_zone)]
+Day = Annotated[str, AfterValidator(_day)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Said = Annotated[str, Field(min_length=1, max_length=160)]
 
@@ -260,7 +270,7 @@ class Subscriptions(Section):
     """
 
     lapse_after_days: int | None = Field(default=None, ge=0)
-    complete_until: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    complete_until: Day | None = None
 
 
 class Outcome(Section):

@@ -101,9 +101,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
 
 def read_features(workspace: Workspace, columns: Sequence[str] | None = None) -> pa.Table:
     """The table (or some columns), its pages checked; NotReadyError before the first build."""
-    held = read_manifest(workspace)
-    if not held.months:
-        raise NotReadyError("a workspace without a feature table", do="Run `goldpan build` first.")
+    held = _made(workspace)
     files = [workspace.features / name for _, name in sorted(held.months.items())]
     names = None if columns is None else list(columns)
     return pa.concat_tables(
@@ -112,8 +110,15 @@ def read_features(workspace: Workspace, columns: Sequence[str] | None = None) ->
 
 
 def check_current(workspace: Workspace, settings: Settings) -> None:
-    """Raise NotReadyError when the table was made of other settings or of another lake."""
-    provenance.check_current(read_manifest(workspace).stamp or None, workspace, settings)
+    """Raise NotReadyError without a table, or with one of other settings or of another lake."""
+    provenance.check_current(_made(workspace).stamp or None, workspace, settings)
+
+
+def _made(workspace: Workspace) -> Manifest:
+    held = read_manifest(workspace)
+    if not held.months:
+        raise NotReadyError("a workspace without a feature table", do="Run `goldpan build` first.")
+    return held
 
 
 def _path(workspace: Workspace) -> Path:

@@ -21,7 +21,7 @@ from features.lifecycle.weekly import weekly
 from features.members import members
 from serving.scoring.accounts import LATER, Snapshot, load_snapshot
 from serving.scoring.batch import write_manifest
-from serving.scoring.lives import LIVES
+from serving.scoring.lives import LIVES, Life
 
 DAY = date(2026, 7, 1)
 MIDNIGHT = pd.Timestamp(DAY, tz="UTC")
@@ -175,6 +175,13 @@ def test_the_index_of_earlier_weeks_is_what_a_build_of_that_day_says(
 def test_only_features_that_are_kept_have_a_trend(snapshot) -> None:
     """Asking for another gives nothing of it, and no error."""
     assert snapshot.lives.trends(0, ["plan", "no_such_feature"]) == {}
+
+
+def test_an_account_made_since_the_night_has_no_past_and_no_error(snapshot) -> None:
+    """Its row stands behind those that the night knew."""
+    behind = len(snapshot.table.ids)
+    assert snapshot.lives.life(behind) == Life()
+    assert snapshot.lives.trends(behind, ["cbi"]) == {}
 
 
 def test_a_snapshot_without_lives_still_answers(snapshot, tmp_path: Path) -> None:

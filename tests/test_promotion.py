@@ -128,6 +128,11 @@ def test_a_challenger_is_compared_with_the_champion_and_may_be_refused(fresh):
         promote(fresh, SETTINGS, "churn", second, challenge=challenge)
     assert asked == [(first, second)]
     assert bundle.current(fresh, "churn") == first
+    forced = promote(fresh, SETTINGS, "churn", second, challenge=challenge, force=True,
+                     reason="pilot")  # fmt: skip
+    assert forced.forced == "pilot"
+    assert promotions.read(fresh)[-1].failed == ("log loss no worse than champion 1's: +1.00%",)
+    rollback(fresh, SETTINGS, "churn")
     one, other = contenders(fresh, SETTINGS, "churn", [second])
     assert (one.version, other.version) == (first, second)
     with pytest.raises(InputError, match=f"version {first} twice"):

@@ -229,8 +229,10 @@ def test_the_history_is_told_newest_first_in_pages(own: Asked) -> None:
             break
         more = {"cursor": page["next"]}
     assert [s["score_id"] for s in found] == [s.score_id for s in whole.scores]
-    bad = cursor("2026-13-01", "soon", "x")
-    own.refused(422, "invalid-request", "GET", f"/v1/accounts/{account}/scores?cursor={bad}")
+    for bad in (cursor("2026-13-01", "soon", "x"), cursor("2026-01-01", "2026-01-01", "\ud800")):
+        own.refused(422, "invalid-request", "GET", f"/v1/accounts/{account}/scores?cursor={bad}")
+    first = f"/v1/accounts/{account}/movement?model=churn&to=0001-01-03"
+    own.refused(404, "no-score", "GET", first)
 
 
 def test_movement_says_why_and_takes_the_nearest_earlier_day(own: Asked) -> None:

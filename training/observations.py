@@ -124,7 +124,12 @@ def last_day(history: History, timing: Timing, name: str) -> np.datetime64:
             expected=f"at least {ahead + before}: {before} to look back, {timing.lead_days} lead, "
             f"{timing.horizon_days} horizon",
             do=f"Shorten outcomes.{name}.horizon_days, or bring more history"
-            + (", or name a later --as-of." if history.as_of else "."),
+            + (
+                ", or name a later --as-of."
+                if history.as_of
+                else "; where no subscription has "
+                "changed for long, subscriptions.complete_until says up to when that is known."
+            ),
         )
     return np.datetime64(history.until) - ahead * DAY
 

@@ -59,7 +59,7 @@ def promote(
     found = candidate(workspace, outcome, version)
     conditions = list(found.verdict.conditions)
     former = bundle.current(workspace, outcome)
-    if challenge and former and former != found.version and found.verdict.passed and not force:
+    if challenge and former and former != found.version and found.verdict.passed:
         conditions += challenge(candidate(workspace, outcome, former), found)
     judged = Verdict(tuple(conditions))
     if not judged.passed and not force:

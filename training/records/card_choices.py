@@ -1,5 +1,6 @@
 """The card's parts on time and choices: how well "when" is told; what was decided, and why."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,11 +30,14 @@ def in_hundred(horizon: Mapping[str, Any]) -> tuple[str, str]:
     >>> ratio = {"value": 0.8, "low": 0.5, "high": 1.0}
     >>> in_hundred({"positives": 30, "rows": 1000, "observed_expected": ratio})
     ('3.8 (3.0 to 6.0)', '3.0')
+    >>> in_hundred({"positives": 30, "rows": 1000, "observed_expected": ratio | {"low": 0.0}})
+    ('3.8 (3.0 to inf)', '3.0')
     """
     came = 100 * horizon["positives"] / horizon["rows"]
     ratio = horizon["observed_expected"]
-    expected = {"value": came / ratio["value"], "low": came / ratio["high"],
-                "high": came / ratio["low"]}  # fmt: skip
+    # A resample of few accounts may hold no outcome at all.
+    bounds = {"value": ratio["value"], "low": ratio["high"], "high": ratio["low"]}
+    expected = {name: came / bound if bound else math.inf for name, bound in bounds.items()}
     return _interval(expected, "{:.1f}"), f"{came:.1f}"
 
 
