@@ -90,7 +90,7 @@ def test_a_bento_holds_the_service_its_lock_and_no_data(source: Path) -> None:
     assert held == {"serving", "features", "requirements-serving.lock", "bentofile.yaml"}
     features = {path.name for path in (source / "features").rglob("*") if path.is_file()}
     assert features == {
-        "__init__.py", "errors.py", "event_words.py", "pseudonym.py", "workspace.py"
+        "__init__.py", "errors.py", "event_words.py", "incidence.py", "pseudonym.py", "workspace.py"
     }  # fmt: skip
     lock = (ROOT / "requirements-serving.lock").read_text()
     requirements = source.parent / "env" / "python" / "requirements.txt"
