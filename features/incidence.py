@@ -6,6 +6,7 @@ come by day d is 1 less exp(-H(d)), where H is the cumulative hazard.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def risks(summed: Floats) -> Floats:
 
 
 def agreeing(
-    summed: Floats, log_odds: Floats, days: Sequence[int], window: tuple[int, int]
+    summed: Floats, log_odds: Floats, days: tuple[int, ...], window: tuple[int, int]
 ) -> Floats:
     """The same hazards times one factor a row, with which they say what the score says.
 
@@ -42,7 +43,7 @@ def agreeing(
     >>> risks(agreeing(even, np.array([0.0]), (10, 20), (5, 10))).round(4).tolist()
     [[0.75, 0.9375]]
     """
-    within = (summed * (_up_to(days, window[1]) - _up_to(days, window[0]))).sum(axis=1)
+    within = (summed * _inside(days, window)).sum(axis=1)
     return np.asarray(summed * (np.logaddexp(0.0, log_odds) / within)[:, None])
 
 
@@ -56,6 +57,12 @@ def median(summed: Floats, days: Sequence[int]) -> list[float | None]:
     grown = np.column_stack([np.zeros(len(summed)), summed])
     half = np.log(2.0)
     return [float(np.interp(half, row, ends)) if row[-1] >= half else None for row in grown]
+
+
+@cache
+def _inside(days: tuple[int, ...], window: tuple[int, int]) -> Floats:
+    """The weights by which the hazards summed to each of `days` make those within a window."""
+    return _up_to(days, window[1]) - _up_to(days, window[0])
 
 
 def _up_to(days: Sequence[int], day: int) -> Floats:
